@@ -95,7 +95,7 @@ def fail(
     span: Span | None = None,
     source: str | None = None,
     notes: Iterable[str] = (),
-    help: str | None = None,  # noqa: A002  the word that the message uses
+    help: str | None = None,
 ) -> NoReturn:
     """Raise a :class:`TondoError` of one diagnostic."""
     raise TondoError(Diagnostic(code, message, span, source, tuple(notes), help))

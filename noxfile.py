@@ -1,0 +1,188 @@
+"""Everything that a developer or the continuous integration runs, by name: ``nox -s <session>``.
+
+Needs Python 3.11, pip and git. ``demo`` and ``tests`` are the two front doors; the others are their parts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests"]
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).parent
+FOLDERS = {
+    "runtime": "packages/runtime",
+    "core": "packages/core",
+    "schedule": "packages/schedule",
+    "onnx": "packages/frontends/onnx",
+    "llvm": "packages/codegen-llvm",
+    "ops": "plugins/ops",
+    "passes": "plugins/passes",
+    "cpu": "plugins/cpu",
+    "x86": "plugins/x86",
+    "cli": "packages/cli",
+}
+WORKERS = ("-n", "2")
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+
+
+def _group(*names: str) -> list[str]:
+    """Requirements of dependency groups of the workspace."""
+    return list(nox.project.dependency_groups(GROUPS, *names))
+
+
+def _project(folder: str) -> dict[str, dict]:
+    return nox.project.load_toml(ROOT / folder / "pyproject.toml")
+
+
+def _local(folder: str) -> list[str]:
+    """Folders of the package in ``folder`` and of all packages of this repository that it declares, in any depth."""
+    by_name = {_project(path)["project"]["name"]: path for path in FOLDERS.values()}
+    seen: list[str] = []
+
+    def visit(path: str) -> None:
+        if path in seen:
+            return
+        seen.append(path)
+        for requirement in _project(path)["project"].get("dependencies", []):
+            name = requirement.split(";")[0].strip()
+            for sign in "<>=!~[ ":
+                name = name.split(sign)[0]
+            if name in by_name:
+                visit(by_name[name])
+
+    visit(folder)
+    return seen
+
+
+def _editable(folders: list[str]) -> list[str]:
+    return [argument for folder in folders for argument in ("-e", folder)]
+
+
+def _install_all(session: nox.Session, *groups: str) -> None:
+    """Install every package of the repository from its folder, with what the groups name."""
+    session.install(*_editable(list(FOLDERS.values())), *_group(*groups))
+
+
+def _environment() -> dict[str, str]:
+    """Two workers share the machine: keep the arithmetic libraries of the reference engines to one thread each."""
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NO_COLOR": "1"}
+
+
+def _lint(session: nox.Session) -> None:
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+def _examples(session: nox.Session) -> None:
+    for script in sorted((ROOT / "examples").glob("[0-9]*_*.py")):
+        session.run("python", str(script.relative_to(ROOT)), env=_environment())
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Compile and run ResNet-50 with random weights, and compare the answer and the latency with onnxruntime."""
+    _install_all(session, "reference")
+    session.run("python", "examples/resnet50.py", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All that the continuous integration runs: lint, types, layers, every test but the long ones, docs, examples."""
+    _install_all(session, "test", "lint", "types", "layers", "reference")
+    _lint(session)
+    session.run("lint-imports")
+    session.run("basedpyright")
+    session.run("pytest", *WORKERS, "-m", "not long", *session.posargs, env=_environment())
+    session.run("python", "docs/check.py")
+    _examples(session)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Rules of style and form (ruff)."""
+    session.install(*_group("lint"))
+    _lint(session)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strict, of every package's source (basedpyright)."""
+    _install_all(session, "types")
+    session.run("basedpyright", *session.posargs)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Arrows between packages and inside the core (import-linter)."""
+    _install_all(session, "layers")
+    session.run("lint-imports")
+
+
+@nox.session
+@nox.parametrize("package", [nox.param(name, id=name) for name in FOLDERS])
+def unit(session: nox.Session, package: str) -> None:
+    """Tests of one package in an environment with that package and its declared dependencies alone."""
+    folder = FOLDERS[package]
+    extra = nox.project.dependency_groups(_project(folder), "test")
+    session.install(*_editable(_local(folder)), *extra, *_group("test"))
+    session.run("pytest", f"{folder}/tests", "-m", "not long", *session.posargs, env=_environment())
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Tests that span packages: whole models, the command line, the architecture."""
+    _install_all(session, "test", "reference")
+    session.run("pytest", *WORKERS, "tests", *session.posargs, env=_environment())
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """The official ONNX backend tests."""
+    _install_all(session, "test", "reference")
+    session.run("pytest", *WORKERS, "tests/conformance", *session.posargs, env=_environment())
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Code blocks of the documentation run, and links lead somewhere."""
+    _install_all(session, "reference")
+    session.run("python", "docs/check.py", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Every numbered example runs."""
+    _install_all(session, "reference")
+    _examples(session)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Latency against onnxruntime, measured alternately; prints ratios."""
+    _install_all(session, "reference")
+    session.run("python", "examples/resnet50.py", "--runs", "20", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheels of every package in ``dist/``, installed together into a fresh environment and imported."""
+    session.install("build>=1.2,<2")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for folder in FOLDERS.values():
+        session.run("python", "-m", "build", "--outdir", "dist", folder, silent=True)
+    wheels = [str(path) for path in sorted((ROOT / "dist").glob("*.whl"))]
+    venv = Path(session.create_tmp()) / "wheels"
+    session.run(sys.executable, "-m", "venv", "--clear", str(venv), external=True)
+    python = str(venv / ("Scripts" if os.name == "nt" else "bin") / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
+    session.run(python, "-m", "tondo_cli", "doctor", external=True)
