@@ -1,0 +1,84 @@
+"""Attributes: an immutable mapping from names to plain values, hashable, in insertion order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from tondo.ir.dtype import DType
+from tondo.ir.expr import Expr
+
+AttrValue: TypeAlias = "int | float | str | bool | None | DType | Expr | tuple[AttrValue, ...] | Attrs"
+
+
+class Attrs(Mapping[str, AttrValue]):
+    """An immutable mapping of attribute names to values.
+
+    Values are numbers, strings, booleans, None, dtypes, expressions, tuples of these and nested ``Attrs``.
+    Lists are taken as tuples and dictionaries as ``Attrs``. Order does not count in equality.
+    """
+
+    __slots__ = ("_hash", "_items")
+
+    def __init__(self, values: Mapping[str, object] | None = None, /, **more: object) -> None:
+        """Take the pairs of ``values`` and of the keywords."""
+        merged = {**(values or {}), **more}
+        self._items: dict[str, AttrValue] = {name: freeze(value) for name, value in merged.items()}
+        self._hash: int | None = None
+
+    def __getitem__(self, name: str) -> AttrValue:
+        """Return the value of ``name``."""
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        """Return the number of attributes."""
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        """Return a hash that follows equality."""
+        if self._hash is None:
+            self._hash = hash(frozenset((name, type(value).__name__, value) for name, value in self._items.items()))
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Compare names, values and the types of the values."""
+        if not isinstance(other, Attrs):
+            return NotImplemented
+        return self._items == other._items and all(
+            type(value) is type(other._items[name]) for name, value in self._items.items()
+        )
+
+    def __repr__(self) -> str:
+        """Return ``Attrs(name=value, ...)``."""
+        return f"Attrs({', '.join(f'{name}={value!r}' for name, value in self._items.items())})"
+
+    def with_(self, **changes: object) -> Attrs:
+        """Return a copy with ``changes`` applied."""
+        return Attrs({**self._items, **changes})
+
+    def without(self, *names: str) -> Attrs:
+        """Return a copy that lacks ``names``."""
+        return Attrs({name: value for name, value in self._items.items() if name not in names})
+
+
+EMPTY = Attrs()
+
+
+def freeze(value: object) -> AttrValue:
+    """Return ``value`` as an attribute value.
+
+    Raises:
+        TypeError: if it is of a type that attributes cannot hold.
+    """
+    if value is None or isinstance(value, (bool, int, float, str, DType, Expr, Attrs)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return tuple(freeze(item) for item in value)
+    if isinstance(value, Mapping):
+        return Attrs({str(name): item for name, item in value.items()})
+    msg = f"attributes cannot hold a {type(value).__name__}"
+    raise TypeError(msg)

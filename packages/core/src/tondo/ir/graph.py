@@ -1,0 +1,164 @@
+"""Graph functions in A-normal form: every binding names the results of one operation on named values.
+
+An operation may have several results; a binding names them all, so that no tuples have to be taken apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TypeAlias
+
+from tondo.diagnostics.span import Span
+from tondo.ir.attrs import EMPTY, Attrs
+from tondo.ir.expr import Expr
+from tondo.ir.node import Node, node
+from tondo.ir.types import TensorType, Type
+
+
+@node
+class GraphVar(Node):
+    """A value of the graph; the name is the identity within its function."""
+
+    name: str
+    type: Type
+
+    @property
+    def tensor(self) -> TensorType:
+        """The type, of a value that is a tensor.
+
+        Raises:
+            TypeError: if it is not.
+        """
+        if not isinstance(self.type, TensorType):
+            msg = f"'{self.name}' is not a tensor"
+            raise TypeError(msg)
+        return self.type
+
+
+@node
+class ConstantRef(Node):
+    """A constant tensor, by its name in the module's constants."""
+
+    name: str
+    type: TensorType
+
+    @property
+    def tensor(self) -> TensorType:
+        """The type."""
+        return self.type
+
+
+Atom: TypeAlias = "GraphVar | ConstantRef"
+
+
+class Operation(Node):
+    """The right-hand side of a binding."""
+
+    __slots__ = ()
+
+
+@node
+class Call(Operation):
+    """Apply the operator ``op`` (its meaning comes from the operator library) to ``args``."""
+
+    op: str
+    args: tuple[Atom, ...]
+    attrs: Attrs = EMPTY
+
+
+@node
+class CallDps(Operation):
+    """Call tensor function ``function`` in destination-passing style.
+
+    The callee's parameters are: the scalars, the inputs, the outputs. The caller provides the memory of the
+    outputs, whose types are those of the bound variables.
+    """
+
+    function: str
+    args: tuple[Atom, ...]
+    scalars: tuple[Expr, ...] = ()
+
+
+@node
+class CallPacked(Operation):
+    """Call the registered foreign function ``name`` on ``args``; it fills output tensors of the bound types.
+
+    ``effect`` is ``pure``, ``inplace`` (writes its first argument) or ``io`` (ordered with other effects).
+    """
+
+    name: str
+    args: tuple[Atom, ...]
+    attrs: Attrs = EMPTY
+    effect: str = "pure"
+
+
+@node
+class CallGraph(Operation):
+    """Call another graph function of the module."""
+
+    function: str
+    args: tuple[Atom, ...]
+
+
+@node
+class ShapeValue(Operation):
+    """An int64 tensor of shape ``[len(dims)]`` (or a scalar tensor, if ``scalar``) made of dimension expressions."""
+
+    dims: tuple[Expr, ...]
+    scalar: bool = False
+
+
+@node
+class MatchShape(Operation):
+    """The argument itself, with its shape taken as ``dims``; new variables among them are bound, the rest is checked."""
+
+    arg: Atom
+    dims: tuple[Expr, ...]
+
+
+@node
+class GraphRegion(Node):
+    """Bindings with parameters and results; sees the values of the function around it."""
+
+    params: tuple[GraphVar, ...]
+    bindings: tuple[Binding, ...]
+    results: tuple[Atom, ...]
+
+
+@node
+class IfRegion(Operation):
+    """Run ``then`` or ``orelse`` (no parameters) by the boolean scalar tensor ``condition``."""
+
+    condition: Atom
+    then: GraphRegion
+    orelse: GraphRegion
+
+
+@node
+class LoopRegion(Operation):
+    """Run ``body`` at most ``trips`` times while its first result is true.
+
+    Body parameters: iteration number, condition, carried values. Results: condition, carried values, scanned
+    values (stacked along a new first dimension).
+    """
+
+    trips: Atom | None
+    condition: Atom | None
+    carried: tuple[Atom, ...]
+    body: GraphRegion
+
+
+@node
+class Binding(Node):
+    """``vars = operation``; ``source`` names where it came from (the node of the model), for messages and profiles."""
+
+    vars: tuple[GraphVar, ...]
+    operation: Operation
+    source: str | None = field(default=None, compare=False)
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def var(self) -> GraphVar:
+        """The only variable of a binding of one."""
+        (var,) = self.vars
+        return var

@@ -1,0 +1,213 @@
+"""What plugins bring: one Protocol per kind of component, and the plain values that pass through them.
+
+Hooks (:mod:`tondo.plugin.hookspecs`) only return such objects; the objects do the work. Every component has a
+``name`` that is unique among the components of its kind, over all plugins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from tondo.passes.reporter import Reporter, SilentReporter
+
+if TYPE_CHECKING:
+    from tondo.ir import IRModule, TensorFunction
+    from tondo.target.target import Target
+
+Option = bool | int | float | str | Sequence["Option"] | Mapping[str, "Option"] | None
+"""A plain value of a pipeline file."""
+
+# ---------------------------------------------------------------------------------------------- frontends
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How to read a model.
+
+    Attributes:
+        inputs: shapes by input name that replace or refine what the model says; a dimension is a size or a name.
+        dimensions: bounds ``(low, high)`` by name of a symbolic dimension; ``high`` None means unbounded.
+        name: name of the module; the frontend's choice where it is None.
+        base: folder that files named by the model must lie in, where the source is not a path.
+        options: further options that the frontend documents.
+    """
+
+    inputs: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict[str, tuple[int | str, ...]])
+    dimensions: Mapping[str, tuple[int, int | None]] = field(default_factory=dict[str, tuple[int, int | None]])
+    name: str | None = None
+    base: Path | None = None
+    options: Mapping[str, Option] = field(default_factory=dict[str, Option])
+
+
+@runtime_checkable
+class Frontend(Protocol):
+    """Reads models of one kind into a module of graph functions.
+
+    Attributes:
+        name: such as ``"onnx"``.
+        suffixes: file name endings that it reads, such as ``(".onnx",)``; used in messages and by ``claims``.
+    """
+
+    @property
+    def name(self) -> str:
+        """Unique name."""
+        ...
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that it reads."""
+        ...
+
+    def claims(self, source: object) -> bool:
+        """Return whether ``source`` (a path, an object in memory) is of this kind; must be quick and not raise."""
+        ...
+
+    def load(self, source: object, options: LoadOptions) -> IRModule:
+        """Return the module that ``source`` describes; its entry is the graph function ``main``.
+
+        Raises:
+            TondoError: TND-M... for a model that cannot be read, TND-X... for one that breaks a limit.
+        """
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- code generators
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCode:
+    """One piece of machine code: ``name`` is safe in file names, ``data`` a relocatable or shared object."""
+
+    name: str
+    data: bytes
+    kind: Literal["object", "shared"] = "object"
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledCode:
+    """What a code generator returns.
+
+    Attributes:
+        objects: the code, in link order.
+        kernels: names of the kernels; the position is the index that profile records carry.
+        packed: names of foreign functions that the code calls, by their position in the context's table.
+        features: instruction-set features that the code needs, by their LLVM names.
+    """
+
+    objects: tuple[ObjectCode, ...]
+    kernels: tuple[str, ...] = ()
+    packed: tuple[str, ...] = ()
+    features: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class CodegenContext:
+    """What a code generator may use.
+
+    Attributes:
+        cache: folder for object code by structural hash, or None where nothing may be kept.
+        jobs: how many functions may be compiled at the same time.
+        reporter: receives progress and warnings.
+        dump: receives ``(name, text)`` of intermediate forms, or None where nobody looks.
+    """
+
+    cache: Path | None = None
+    jobs: int = 1
+    reporter: Reporter = field(default_factory=SilentReporter)
+    dump: Callable[[str, str], None] | None = None
+
+
+@runtime_checkable
+class Codegen(Protocol):
+    """Turns a module of lowered tensor functions into machine code."""
+
+    @property
+    def name(self) -> str:
+        """Unique name, such as ``"llvm"``."""
+        ...
+
+    def supports(self, target: Target) -> bool:
+        """Return whether it generates code for ``target``."""
+        ...
+
+    def digest(self) -> str:
+        """Return a text that changes whenever the same module may lead to other code (versions, settings)."""
+        ...
+
+    def compile(
+        self,
+        module: IRModule,
+        target: Target,
+        options: Mapping[str, Option],
+        context: CodegenContext,
+    ) -> CompiledCode:
+        """Return code for every exported tensor function of ``module`` and what they call.
+
+        Raises:
+            TondoError: TND-B004 for a form that cannot be expressed, TND-C002 for an unknown option.
+        """
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- libraries
+
+
+@runtime_checkable
+class Library(Protocol):
+    """External kernels that compete with generated code ("bring your own code generator")."""
+
+    @property
+    def name(self) -> str:
+        """Unique name, such as ``"openblas"``."""
+        ...
+
+    def supports(self, target: Target) -> bool:
+        """Return whether its kernels run on ``target``."""
+        ...
+
+    def match(self, function: TensorFunction, target: Target) -> str | None:
+        """Return the name of the packed function that computes what ``function`` computes, or None.
+
+        The packed function takes the buffers of ``function`` in order. Structure decides, never the function's name.
+        """
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- pipelines
+
+
+@dataclass(frozen=True, slots=True)
+class PassSpec:
+    """One step of a pipeline: a registered pass by name, with the options that differ from its defaults."""
+
+    use: str
+    options: tuple[tuple[str, Option], ...] = ()
+
+    @classmethod
+    def of(cls, use: str, **options: Option) -> PassSpec:
+        """Return the step ``use`` with keyword options."""
+        return cls(use, tuple(sorted(options.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A named list of passes: ``name`` is a target kind where the pipeline is that kind's default."""
+
+    name: str
+    passes: tuple[PassSpec, ...]
+    description: str = ""
+
+
+# ---------------------------------------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the command line: ``factory`` is ``"module:attribute"``, imported when the command runs."""
+
+    name: str
+    factory: str
+    help: str = ""

@@ -1,0 +1,77 @@
+"""What can be learned about this machine without a plugin: architecture, triple, caches, usable threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Final
+
+from tondo.target.target import Caches
+
+DEFAULT_CACHES: Final = Caches(32 << 10, 512 << 10, 8 << 20)
+"""Sizes assumed where the machine does not tell: those of a small desktop CPU."""
+
+_ARCHITECTURES: Final = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+_SYSTEMS: Final = {"linux": "unknown-linux-gnu", "darwin": "apple-darwin", "win32": "pc-windows-msvc"}
+_CACHE_ROOT: Final = Path("/sys/devices/system/cpu/cpu0/cache")
+_CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
+
+
+def host_architecture() -> str:
+    """Return the architecture as LLVM names it: ``x86_64``, ``aarch64``, ``riscv64`` ..."""
+    machine = platform.machine().lower()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def host_triple() -> str:
+    """Return the LLVM triple of this machine."""
+    arch = host_architecture()
+    if sys.platform == "darwin" and arch == "aarch64":
+        arch = "arm64"
+    return f"{arch}-{_SYSTEMS.get(sys.platform, 'unknown-unknown')}"
+
+
+def host_caches(root: Path = _CACHE_ROOT) -> Caches:
+    """Return the data cache sizes that Linux reports below ``root``; assumed sizes where it reports none."""
+    sizes: dict[int, int] = {}
+    for index in sorted(root.glob("index*")):
+        try:
+            kind = (index / "type").read_text().strip()
+            level = int((index / "level").read_text())
+            size = _bytes((index / "size").read_text().strip())
+        except (OSError, ValueError):
+            continue
+        if kind in {"Data", "Unified"}:
+            sizes[level] = size
+    if 1 not in sizes:
+        return DEFAULT_CACHES
+    return Caches(sizes[1], sizes.get(2, 0), sizes.get(3, 0))
+
+
+def host_threads(cgroup: Path = _CGROUP_ROOT) -> int:
+    """Return how many threads can run at the same time: the affinity mask, capped by the control group's quota."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    quota = _quota(cgroup)
+    return max(1, affinity if quota is None else min(affinity, math.ceil(quota)))
+
+
+def _quota(root: Path) -> float | None:
+    try:
+        limit, _, period = (root / "cpu.max").read_text().strip().partition(" ")
+        return None if limit == "max" else int(limit) / int(period or 100_000)
+    except (OSError, ValueError, ZeroDivisionError):
+        pass
+    try:
+        limit = (root / "cpu" / "cpu.cfs_quota_us").read_text()
+        period = (root / "cpu" / "cpu.cfs_period_us").read_text()
+        return None if int(limit) <= 0 else int(limit) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _bytes(text: str) -> int:
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    return int(text[:-1]) * units[text[-1]] if text[-1:] in units else int(text)
