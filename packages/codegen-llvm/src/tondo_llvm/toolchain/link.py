@@ -1,0 +1,113 @@
+"""Link object files to a shared object with whatever linker the compiling machine has.
+
+Tried in turn: ``cc``, ``clang``, ``gcc`` (only for the machine's own architecture), ``ld.lld``, the ``ziglang`` wheel,
+``ld`` (own architecture). Nothing is installed and no linker is an answer, not an error: the caller may keep the
+relocatable objects instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tondo_llvm.toolchain.compile import ObjectCode
+    from tondo_llvm.toolchain.machine import MachineSpec
+
+_TIMEOUT_SECONDS = 120.0
+_ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedLibrary:
+    """A shared object at ``path``, made by ``linker``."""
+
+    path: Path
+    linker: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRefusal:
+    """Why there is no shared object: ``reason`` is a sentence, ``attempts`` are (linker, what it said)."""
+
+    reason: str
+    attempts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Linker:
+    name: str
+    command: tuple[str, ...]
+    driver: bool  # a compiler driver, which takes linker options behind -Wl, and adds the C library
+
+
+def link_shared(objects: Sequence[ObjectCode], out_path: Path, machine: MachineSpec) -> LinkedLibrary | LinkRefusal:
+    """Link ``objects`` to a shared object at ``out_path``, which appears whole or not at all.
+
+    The result depends on the objects, their order and the linker only: no build identifier, no path of this machine.
+    """
+    if "linux" not in machine.triple:
+        return LinkRefusal(f"linking for '{machine.triple}' is not supported, only for Linux")
+    attempts: list[tuple[str, str]] = []
+    with tempfile.TemporaryDirectory(prefix="tondo-link-", dir=_folder(out_path)) as folder:
+        names = []
+        for index, code in enumerate(objects):
+            names.append(f"{index:05d}.o")
+            Path(folder, names[-1]).write_bytes(code.data)
+        for linker in _linkers(machine):
+            problem = _run(linker, names, folder)
+            if problem is None:
+                os.replace(Path(folder, "out.so"), out_path)
+                return LinkedLibrary(out_path, linker.name)
+            attempts.append((linker.name, problem))
+    if attempts:
+        return LinkRefusal("every linker on this machine failed", tuple(attempts))
+    return LinkRefusal(f"no linker for {machine.architecture} found: install cc, ld.lld or the 'ziglang' package")
+
+
+def _folder(out_path: Path) -> Path:
+    return out_path.resolve().parent
+
+
+def _linkers(machine: MachineSpec) -> Iterator[_Linker]:
+    host = platform.machine().lower()
+    native = _ALIASES.get(host, host) == machine.architecture and sys.platform.startswith("linux")
+    if native:
+        for name in ("cc", "clang", "gcc"):
+            if found := shutil.which(name):
+                yield _Linker(name, (found,), driver=True)
+    for name in ("ld.lld", "ld"):
+        if (found := shutil.which(name)) and (native or name == "ld.lld"):
+            yield _Linker(name, (found,), driver=False)
+    if importlib.util.find_spec("ziglang") is not None:
+        target = f"{machine.architecture}-linux-{'musl' if 'musl' in machine.triple else 'gnu'}"
+        yield _Linker("ziglang", (sys.executable, "-m", "ziglang", "cc", "-target", target), driver=True)
+
+
+def _run(linker: _Linker, names: Sequence[str], folder: str) -> str | None:
+    """Run one linker inside ``folder``; return None on success, else what went wrong."""
+    options = ["--build-id=none", "-z", "noexecstack", "-z", "now"]
+    if linker.driver:
+        options = ["-Wl," + ",".join(options), *names, "-lm", "-lpthread"]
+    else:
+        options = [*options, *names]
+    command = [*linker.command, "-shared", "-o", "out.so", *options]
+    try:
+        done = subprocess.run(  # noqa: S603  the command is built here from found programs and own file names
+            command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0 and Path(folder, "out.so").is_file():
+        return None
+    return (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}")[-2000:]
