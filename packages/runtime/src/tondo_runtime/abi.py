@@ -1,0 +1,144 @@
+"""The C structures and function types shared with generated code, as ctypes types.
+
+Three groups: the tagged 16-byte value and the ``DLTensor`` view (value layout of the open tvm-ffi ABI and of
+DLPack), the call context that generated code receives, and the records of a profile. Little endian, 64-bit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+
+ABI_VERSION = 1
+
+
+class TypeIndex(enum.IntEnum):
+    """Type codes of a tagged value; codes of 64 and above denote reference-counted objects, which are refused."""
+
+    NONE = 0
+    INT = 1
+    BOOL = 2
+    FLOAT = 3
+    OPAQUE_PTR = 4
+    DATA_TYPE = 5
+    DEVICE = 6
+    DL_TENSOR_PTR = 7
+    RAW_STR = 8
+
+
+class DeviceType(enum.IntEnum):
+    """DLPack device kinds whose memory the CPU can address."""
+
+    CPU = 1
+    CUDA_HOST = 3
+    ROCM_HOST = 11
+
+
+class DLDataType(ctypes.Structure):
+    """Element type of a tensor: DLPack code, bits, lanes (4 bytes)."""
+
+    _fields_ = (("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16))
+
+
+class DLDevice(ctypes.Structure):
+    """Device of a tensor (8 bytes)."""
+
+    _fields_ = (("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32))
+
+
+class DLTensor(ctypes.Structure):
+    """A view of a tensor (48 bytes): shape and strides count elements, ``byte_offset`` counts bytes."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device", DLDevice),
+        ("ndim", ctypes.c_int32),
+        ("dtype", DLDataType),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("byte_offset", ctypes.c_uint64),
+    )
+
+
+class AnyPayload(ctypes.Union):
+    """The 8-byte payload of a tagged value."""
+
+    _fields_ = (
+        ("v_int64", ctypes.c_int64),
+        ("v_float64", ctypes.c_double),
+        ("v_ptr", ctypes.c_void_p),
+        ("v_dtype", DLDataType),
+        ("v_device", DLDevice),
+    )
+
+
+class AnyValue(ctypes.Structure):
+    """A tagged value (16 bytes); padding and unused payload bytes are zero."""
+
+    _fields_ = (("type_index", ctypes.c_int32), ("zero_padding", ctypes.c_uint32), ("payload", AnyPayload))
+
+
+class PackedEntry(ctypes.Structure):
+    """One row of the context's table of foreign functions (16 bytes)."""
+
+    _fields_ = (("safe_call", ctypes.c_void_p), ("handle", ctypes.c_void_p))
+
+
+class ProfileRecord(ctypes.Structure):
+    """One kernel execution (24 bytes): position in ``manifest.kernels``, begin and end in nanoseconds."""
+
+    _fields_ = (("kernel_index", ctypes.c_int64), ("begin_ns", ctypes.c_int64), ("end_ns", ctypes.c_int64))
+
+
+class ProfileBuffer(ctypes.Structure):
+    """Where generated code appends records; ``count`` may exceed ``capacity``, the surplus is lost."""
+
+    _fields_ = (("count", ctypes.c_int64), ("capacity", ctypes.c_int64), ("records", ctypes.c_void_p))
+
+
+class Context(ctypes.Structure):
+    """What generated code knows of its caller (64 bytes plus ``user``); one per call in flight."""
+
+    _fields_ = (
+        ("abi_version", ctypes.c_int32),
+        ("num_threads", ctypes.c_int32),
+        ("parallel_for", ctypes.c_void_p),
+        ("pool", ctypes.c_void_p),
+        ("packed", ctypes.c_void_p),
+        ("profile", ctypes.c_void_p),
+        ("clock_ns", ctypes.c_void_p),
+        ("set_error", ctypes.c_void_p),
+        ("user", ctypes.c_void_p),
+    )
+
+
+SafeCall = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
+"""``int f(void* handle, const Any* args, int32 n, Any* result)``: entry points and foreign functions."""
+
+ParallelBody = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+"""``int32 body(void* closure, int64 begin, int64 end)``."""
+
+ParallelFor = ctypes.CFUNCTYPE(
+    ctypes.c_int32,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    ctypes.c_int64,
+    ctypes.c_int32,
+)
+"""``int32 parallel_for(void* pool, body, void* closure, int64 count, int64 grain, int32 num_threads)``."""
+
+ClockNs = ctypes.CFUNCTYPE(ctypes.c_int64)
+"""``int64 clock_ns(void)``."""
+
+SetError = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p)
+"""``void set_error(void* ctx, const char* kind, const char* message)``."""
+
+PoolCreate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32)
+PoolDestroy = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+def address_of(function: ctypes._CFuncPtr) -> int:  # pyright: ignore[reportPrivateUsage]
+    """Return the machine address behind a ctypes function object."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

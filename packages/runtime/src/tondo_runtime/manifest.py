@@ -1,0 +1,153 @@
+"""The manifest of an artifact as typed, frozen values. It is the contract between compiler and runtime.
+
+Form before: ``manifest.json``. Form after: :class:`Manifest`. Nothing in the file is trusted: every field is checked
+for type, range and count before anything is allocated. The parser is in :mod:`tondo_runtime.manifest_json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from tondo_runtime.dims import dim_to_json
+from tondo_runtime.dtypes import DType, dtype_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tondo_runtime.dims import Dim
+
+FORMAT_VERSION = 1
+"""Newest artifact format that this package reads."""
+
+CodeKind = Literal["object", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolSpec:
+    """A symbolic dimension: bound from input shapes, at least ``minimum``."""
+
+    name: str
+    minimum: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output: name, element type name, shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[Dim, ...]
+
+    @property
+    def type(self) -> DType:
+        """The element type."""
+        return dtype_of(self.dtype)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {"name": self.name, "dtype": self.dtype, "shape": [dim_to_json(dim) for dim in self.shape]}
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantSpec:
+    """A constant tensor, stored in ``weights.safetensors`` under ``name``."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def type(self) -> DType:
+        """The element type."""
+        return dtype_of(self.dtype)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSpec:
+    """The machine that the code was made for; ``features`` are LLVM feature names that it must have."""
+
+    kind: str = "cpu"
+    triple: str = ""
+    cpu: str = ""
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSpec:
+    """One member with machine code."""
+
+    member: str
+    kind: CodeKind
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSpec:
+    """Digest and size in bytes of one member."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that the runtime knows of a compiled model.
+
+    The entry function is the symbol ``__tondo_<entry>``; its arguments are, in order: symbols (Int), inputs,
+    outputs, constants (DLTensor*), workspace (one uint8 DLTensor* of ``workspace`` bytes, 64-byte aligned).
+    """
+
+    name: str
+    entry: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    symbols: tuple[SymbolSpec, ...] = ()
+    constants: tuple[ConstantSpec, ...] = ()
+    workspace: Dim = 0
+    kernels: tuple[str, ...] = ()
+    packed: tuple[str, ...] = ()
+    target: TargetSpec = TargetSpec()
+    code: tuple[CodeSpec, ...] = ()
+    members: Mapping[str, MemberSpec] = field(default_factory=dict[str, MemberSpec])
+    producer: Mapping[str, str] = field(default_factory=dict[str, str])
+    plugins: Mapping[str, str] = field(default_factory=dict[str, str])
+    pipeline: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def entry_symbol(self) -> str:
+        """Symbol of the entry function in the code."""
+        return f"__tondo_{self.entry}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON form; the parser accepts exactly this."""
+        return {
+            "format": FORMAT_VERSION,
+            "abi": 1,
+            "name": self.name,
+            "entry": self.entry,
+            "producer": dict(self.producer),
+            "plugins": dict(self.plugins),
+            "target": {
+                "kind": self.target.kind,
+                "triple": self.target.triple,
+                "cpu": self.target.cpu,
+                "features": list(self.target.features),
+            },
+            "symbols": [{"name": symbol.name, "min": symbol.minimum} for symbol in self.symbols],
+            "inputs": [spec.to_json() for spec in self.inputs],
+            "outputs": [spec.to_json() for spec in self.outputs],
+            "constants": [spec.to_json() for spec in self.constants],
+            "workspace": dim_to_json(self.workspace),
+            "kernels": list(self.kernels),
+            "packed": list(self.packed),
+            "code": [{"member": code.member, "kind": code.kind, "sha256": code.sha256} for code in self.code],
+            "members": {
+                path: {"sha256": member.sha256, "size": member.size} for path, member in sorted(self.members.items())
+            },
+            "pipeline": dict(self.pipeline),
+        }

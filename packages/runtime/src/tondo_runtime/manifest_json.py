@@ -1,0 +1,277 @@
+"""Parse and check ``manifest.json``.
+
+Refuses, naming the field: a newer format or ABI (TND-A003) and everything that is not exactly a manifest (TND-A001):
+wrong types, unknown element types, undeclared symbols, duplicate names, counts, ranks and lengths above the caps,
+symbols that no input dimension binds, code members that are not listed as members. Unknown extra keys are ignored,
+so that a newer compiler may add information within one format version.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from tondo_runtime.abi import ABI_VERSION
+from tondo_runtime.dims import INT64_MAX, parse_dim
+from tondo_runtime.dtypes import NAMES
+from tondo_runtime.errors import fail
+from tondo_runtime.manifest import (
+    FORMAT_VERSION,
+    CodeKind,
+    CodeSpec,
+    ConstantSpec,
+    Manifest,
+    MemberSpec,
+    SymbolSpec,
+    TargetSpec,
+    TensorSpec,
+)
+from tondo_runtime.tensors import MAX_RANK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tondo_runtime.dims import Dim
+
+T = TypeVar("T")
+
+MAX_BYTES = 64 << 20
+MAX_NAME = 4096
+MAX_TENSORS = 4096
+MAX_CONSTANTS = 1 << 20
+MAX_NAMES = 1 << 20
+MAX_MEMBERS = 65536
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.$]*\Z")
+_MEMBER = re.compile(r"(?:module\.tondo|weights\.safetensors|code/[A-Za-z0-9_][A-Za-z0-9_.\-]*)\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_KINDS = ("object", "shared")
+
+
+def is_member_path(path: str) -> bool:
+    """Tell whether an artifact may hold a member of this path besides the manifest itself."""
+    return len(path) <= MAX_NAME and _MEMBER.match(path) is not None
+
+
+def parse_manifest(text: bytes | str, place: str = "manifest.json") -> Manifest:
+    """Return the manifest in JSON ``text``.
+
+    Args:
+        text: JSON, UTF-8.
+        place: how to call the file in messages.
+
+    Raises:
+        RuntimeFailure: TND-A001 for anything malformed, TND-A003 for a newer format or ABI.
+    """
+    try:
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+        root = _Record("manifest", json.loads(text))
+        _check_version(root, "format", FORMAT_VERSION, place)
+        _check_version(root, "abi", ABI_VERSION, place)
+        return _manifest(root)
+    except (ValueError, RecursionError) as error:
+        fail(
+            "TND-A001",
+            f"{place} is not a valid manifest: {error}",
+            help="copy or build the artifact again",
+        )
+
+
+class _Record:
+    """A JSON object with checked access; ``where`` names it in messages."""
+
+    __slots__ = ("_items", "where")
+
+    def __init__(self, where: str, value: object) -> None:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} is not an object")
+        self.where = where
+        self._items = cast("dict[str, object]", value)
+
+    def items(self, limit: int) -> list[tuple[str, object]]:
+        if len(self._items) > limit:
+            raise ValueError(f"{self.where} has more than {limit} entries")
+        return list(self._items.items())
+
+    def value(self, key: str) -> object:
+        if key not in self._items:
+            raise ValueError(f"{self.where} lacks '{key}'")
+        return self._items[key]
+
+    def text(self, key: str, *, empty: bool = False) -> str:
+        return _text(f"{self.where}.{key}", self.value(key), empty=empty)
+
+    def integer(self, key: str, low: int = 0, high: int = INT64_MAX) -> int:
+        return _integer(f"{self.where}.{key}", self.value(key), low, high)
+
+    def list(self, key: str, limit: int, parse: Callable[[str, object], T]) -> tuple[T, ...]:
+        where = f"{self.where}.{key}"
+        value = self.value(key)
+        if not isinstance(value, list):
+            raise ValueError(f"{where} is not a list")
+        items = cast("list[object]", value)
+        if len(items) > limit:
+            raise ValueError(f"{where} has more than {limit} items")
+        return tuple(parse(f"{where}[{index}]", item) for index, item in enumerate(items))
+
+    def record(self, key: str) -> _Record:
+        return _Record(f"{self.where}.{key}", self.value(key))
+
+    def texts(self, key: str) -> dict[str, str]:
+        record = self.record(key)
+        return {
+            _text(f"key of {record.where}", name): _text(f"{record.where}.{name}", value, empty=True)
+            for name, value in record.items(MAX_MEMBERS)
+        }
+
+
+def _check_version(root: _Record, key: str, known: int, place: str) -> None:
+    version = root.integer(key, 1)
+    if version > known:
+        fail(
+            "TND-A003",
+            f"{place} has {key} version {version}, this tondo-runtime reads up to {known}",
+            help="upgrade tondo-runtime, or build the artifact with an older tondo",
+        )
+
+
+def _manifest(root: _Record) -> Manifest:
+    symbols = root.list("symbols", MAX_TENSORS, _symbol)
+    known = frozenset(_unique("symbol", [symbol.name for symbol in symbols]))
+    entry = root.text("entry")
+    if not _IDENTIFIER.match(entry):
+        raise ValueError(f"manifest.entry {entry[:64]!r} is not an identifier")
+    tensor = _tensor_parser(known)
+    manifest = Manifest(
+        name=root.text("name", empty=True),
+        entry=entry,
+        inputs=root.list("inputs", MAX_TENSORS, tensor),
+        outputs=root.list("outputs", MAX_TENSORS, tensor),
+        symbols=symbols,
+        constants=root.list("constants", MAX_CONSTANTS, _constant),
+        workspace=parse_dim(root.value("workspace"), known),
+        kernels=root.list("kernels", MAX_NAMES, _text),
+        packed=root.list("packed", MAX_NAMES, _text),
+        target=_target(root.record("target")),
+        code=root.list("code", MAX_MEMBERS, _code),
+        members=_members(root.record("members")),
+        producer=root.texts("producer"),
+        plugins=root.texts("plugins"),
+        pipeline=dict(root.record("pipeline").items(MAX_NAMES)),
+    )
+    _check_whole(manifest)
+    return manifest
+
+
+def _check_whole(manifest: Manifest) -> None:
+    _unique("input", [spec.name for spec in manifest.inputs])
+    _unique("output", [spec.name for spec in manifest.outputs])
+    _unique("constant", [spec.name for spec in manifest.constants])
+    _unique("code member", [code.member for code in manifest.code])
+    bound = {dim for spec in manifest.inputs for dim in spec.shape if isinstance(dim, str)}
+    for symbol in manifest.symbols:
+        if symbol.name not in bound:
+            raise ValueError(f"no input has the symbol {symbol.name!r} as a dimension of its own")
+    for code in manifest.code:
+        member = manifest.members.get(code.member)
+        if manifest.members and (member is None or member.sha256 != code.sha256):
+            raise ValueError(f"code member {code.member!r} disagrees with manifest.members")
+
+
+def _symbol(where: str, value: object) -> SymbolSpec:
+    record = _Record(where, value)
+    return SymbolSpec(record.text("name"), record.integer("min"))
+
+
+def _tensor_parser(symbols: frozenset[str]) -> Callable[[str, object], TensorSpec]:
+    def dim(where: str, value: object) -> Dim:
+        parsed = parse_dim(value, symbols)
+        if isinstance(parsed, int) and parsed < 0:
+            raise ValueError(f"{where} is negative")
+        return parsed
+
+    def tensor(where: str, value: object) -> TensorSpec:
+        record = _Record(where, value)
+        return TensorSpec(record.text("name"), _dtype(record), record.list("shape", MAX_RANK, dim))
+
+    return tensor
+
+
+def _constant(where: str, value: object) -> ConstantSpec:
+    record = _Record(where, value)
+    return ConstantSpec(record.text("name"), _dtype(record), record.list("shape", MAX_RANK, _integer))
+
+
+def _dtype(record: _Record) -> str:
+    name = record.text("dtype")
+    if name not in NAMES:
+        raise ValueError(f"{record.where} has the unsupported element type {name[:64]!r}")
+    return name
+
+
+def _target(record: _Record) -> TargetSpec:
+    return TargetSpec(
+        kind=record.text("kind"),
+        triple=record.text("triple", empty=True),
+        cpu=record.text("cpu", empty=True),
+        features=record.list("features", 4096, _text),
+    )
+
+
+def _code(where: str, value: object) -> CodeSpec:
+    record = _Record(where, value)
+    member, kind = record.text("member"), record.text("kind")
+    if not is_member_path(member) or not member.startswith("code/"):
+        raise ValueError(f"{where}.member {member[:64]!r} is not a path like 'code/name.o'")
+    if kind not in _KINDS:
+        raise ValueError(f"{where}.kind is {kind[:64]!r}, not one of {', '.join(_KINDS)}")
+    return CodeSpec(member, cast("CodeKind", kind), _sha256(record))
+
+
+def _members(record: _Record) -> dict[str, MemberSpec]:
+    members: dict[str, MemberSpec] = {}
+    for path, value in record.items(MAX_MEMBERS):
+        if not is_member_path(path):
+            raise ValueError(f"{record.where} names the unexpected path {path[:64]!r}")
+        entry = _Record(f"{record.where}[{path!r}]", value)
+        members[path] = MemberSpec(_sha256(entry), entry.integer("size"))
+    return members
+
+
+def _sha256(record: _Record) -> str:
+    digest = record.text("sha256")
+    if not _SHA256.match(digest):
+        raise ValueError(f"{record.where}.sha256 is not 64 hexadecimal digits")
+    return digest
+
+
+def _text(where: str, value: object, *, empty: bool = False) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} is not a string")
+    if not value and not empty:
+        raise ValueError(f"{where} is empty")
+    if len(value) > MAX_NAME:
+        raise ValueError(f"{where} is longer than {MAX_NAME} characters")
+    if "\0" in value:
+        raise ValueError(f"{where} holds a null character")
+    return value
+
+
+def _integer(where: str, value: object, low: int = 0, high: int = INT64_MAX) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{where} is not an integer")
+    if not low <= value <= high:
+        raise ValueError(f"{where} is {value}, outside {low}..{high}")
+    return value
+
+
+def _unique(what: str, names: Iterable[str]) -> list[str]:
+    seen: list[str] = []
+    known: set[str] = set()
+    for name in names:
+        if name in known:
+            raise ValueError(f"the {what} name {name[:64]!r} occurs twice")
+        known.add(name)
+        seen.append(name)
+    return seen
