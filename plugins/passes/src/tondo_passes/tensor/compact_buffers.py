@@ -1,0 +1,207 @@
+"""``tensor.compact_buffers``: intermediate buffers move to the loop that uses them and shrink to what it touches.
+
+Before::
+
+    allocate T[64, 64]
+    for i:
+        for j: T[i, j] = A[i, j] * 2
+        for j: B[i, j] = T[i, j] + 1
+
+After::
+
+    for i:
+        allocate T[64] (local)
+        for j: T[j] = A[i, j] * 2
+        for j: B[i, j] = T[j] + 1
+
+A buffer moves into a loop when every iteration writes what it reads, and when what remains has a constant size that
+fits the stack of a thread (``stack_bytes``); otherwise it stays outside, whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from tondo.arith import Analyzer, project
+from tondo.ir import (
+    GLOBAL, LOCAL, Allocate, Buffer, Const, Expr, For, If, Let, Load, Node, Seq, Stmt, Store, TensorFunction, Var, View, maximum,
+    minimum, rewrite, walk,
+)
+from tondo_passes.tensor.each import TensorPass
+from tondo_passes.tensor.ranges import LoopRanges
+
+
+@dataclass(frozen=True)
+class CompactBuffers(TensorPass):
+    """Sink and shrink allocations."""
+
+    name: ClassVar[str] = "tensor.compact_buffers"
+    stack_bytes: int = 64 * 1024
+
+    def apply(self, function: TensorFunction) -> TensorFunction:
+        """Return ``function`` with every allocation at its innermost place and of its smallest size."""
+        body = self._place(function.body, LoopRanges.of(function))
+        return replace(function, body=body)
+
+    def _place(self, stmt: Stmt, ranges: LoopRanges) -> Stmt:
+        match stmt:
+            case Allocate():
+                inner = self._place(stmt.body, ranges)
+                return self._sink(stmt.buffer, inner, ranges)
+            case For():
+                return replace(stmt, body=self._place(stmt.body, ranges.enter(stmt)))
+            case Seq():
+                return replace(stmt, stmts=tuple(self._place(item, ranges) for item in stmt.stmts))
+            case If():
+                orelse = None if stmt.orelse is None else self._place(stmt.orelse, ranges)
+                return replace(stmt, then=self._place(stmt.then, ranges), orelse=orelse)
+            case Let() | View():
+                return replace(stmt, body=self._place(stmt.body, ranges))
+            case _:
+                return stmt
+
+    def _sink(self, buffer: Buffer, body: Stmt, ranges: LoopRanges) -> Stmt:
+        if not _touches(body, buffer):
+            return body
+        deeper = self._descend(buffer, body, ranges)
+        if deeper is not None:
+            return deeper
+        placed = self._shrink(buffer, body, ranges)
+        if placed is not None:
+            return placed
+        return Allocate(buffer, body)
+
+    def _descend(self, buffer: Buffer, body: Stmt, ranges: LoopRanges) -> Stmt | None:
+        """Return ``body`` with the allocation somewhere inside it, or None if it has to stay around ``body``."""
+        match body:
+            case For() if _written_first(body.body, buffer, body.var):
+                inner = self._descend(buffer, body.body, ranges.enter(body)) or self._shrink(
+                    buffer, body.body, ranges.enter(body)
+                )
+                return None if inner is None else replace(body, body=inner)
+            case Seq():
+                users = [i for i, item in enumerate(body.stmts) if _touches(item, buffer)]
+                if len(users) != 1:
+                    return None
+                inner = self._descend(buffer, body.stmts[users[0]], ranges)
+                if inner is None:
+                    return None
+                items = [inner if i == users[0] else item for i, item in enumerate(body.stmts)]
+                return replace(body, stmts=tuple(items))
+            case Allocate() | Let() | View():
+                inner = self._descend(buffer, body.body, ranges)
+                return None if inner is None else replace(body, body=inner)
+            case If() if body.orelse is None and not _touches(body.condition, buffer):
+                inner = self._descend(buffer, body.then, ranges)
+                return None if inner is None else replace(body, then=inner)
+            case _:
+                return None
+
+    def _shrink(self, buffer: Buffer, body: Stmt, ranges: LoopRanges) -> Stmt | None:
+        """Return the allocation of the touched region around ``body`` if that is small and constant, else None."""
+        if buffer.scope not in {GLOBAL, LOCAL} or buffer.strides is not None:
+            return None
+        region = _touched(buffer, body, ranges)
+        extents = [extent for _, extent in region]
+        count = 1
+        for extent in extents:
+            if not isinstance(extent, Const):
+                return None
+            count *= int(extent.value)
+        if count * buffer.dtype.bytes > self.stack_bytes:
+            return None
+        small = replace(buffer, shape=tuple(extents), scope=LOCAL)
+        lows = [low for low, _ in region]
+        analyzer = ranges.analyzer
+
+        def shift(indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
+            return tuple(analyzer.simplify(index - low) for index, low in zip(indices, lows, strict=True))
+
+        def change(value: Node) -> Node:
+            if isinstance(value, Load) and value.buffer == buffer:
+                return Load(small, shift(value.indices), value.predicate, value.span)
+            if isinstance(value, Store) and value.buffer == buffer:
+                return Store(small, shift(value.indices), value.value, value.predicate, value.span)
+            return value
+
+        changed = rewrite(body, change)
+        assert isinstance(changed, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+        return Allocate(small, changed)
+
+
+def _touches(node: Node, buffer: Buffer) -> bool:
+    return any(isinstance(item, (Load, Store)) and item.buffer == buffer for item in walk(node))
+
+
+def _written_first(body: Stmt, buffer: Buffer, var: Var) -> bool:
+    """Whether the first access to ``buffer`` in ``body`` is a store under no condition on ``var``."""
+    first = _first_access(body, buffer, var)
+    return first is True
+
+
+def _first_access(stmt: Stmt, buffer: Buffer, var: Var) -> bool | None:
+    """Return True if the first access is an unconditional store, False if not, None if there is no access."""
+    match stmt:
+        case Seq():
+            for item in stmt.stmts:
+                found = _first_access(item, buffer, var)
+                if found is not None:
+                    return found
+            return None
+        case For() | Let() | Allocate() | View():
+            return _first_access(stmt.body, buffer, var)
+        case If():
+            if any(item == var for item in walk(stmt.condition)):
+                return False if _touches(stmt, buffer) else None
+            if _touches(stmt.condition, buffer):
+                return False
+            return _first_access(stmt.then, buffer, var)
+        case Store():
+            if _touches(stmt.value, buffer):
+                return False
+            return True if stmt.buffer == buffer else None
+        case _:
+            return False if _touches(stmt, buffer) else None
+
+
+def _touched(buffer: Buffer, body: Stmt, ranges: LoopRanges) -> list[tuple[Expr, Expr]]:
+    """Return (low, extent) per dimension of what ``body`` touches of ``buffer``, relative to the loops outside."""
+    lows: list[list[Expr]] = [[] for _ in buffer.shape]
+    highs: list[list[Expr]] = [[] for _ in buffer.shape]
+    for indices, inside in _accesses(buffer, body, ()):
+        variables = {loop.var: (loop.begin, loop.extent) for loop in inside}
+        for dim, index in enumerate(indices):
+            low, high = project(index, variables)
+            lows[dim].append(low)
+            highs[dim].append(high)
+    analyzer = ranges.analyzer
+    return [
+        _hull(analyzer, low, high, extent) for low, high, extent in zip(lows, highs, buffer.shape, strict=True)
+    ]
+
+
+def _hull(analyzer: Analyzer, lows: list[Expr], highs: list[Expr], full: Expr) -> tuple[Expr, Expr]:
+    low, high = lows[0], highs[0]
+    for other in lows[1:]:
+        low = analyzer.simplify(minimum(low, other))
+    for other in highs[1:]:
+        high = analyzer.simplify(maximum(high, other))
+    extent = analyzer.simplify(high - low + 1)
+    if not isinstance(extent, Const):
+        bound = analyzer.bounds(extent).high
+        extent = extent if bound is None else Const(bound)
+    if isinstance(full, Const) and (not isinstance(extent, Const) or extent.value >= full.value):
+        return Const(0), full
+    return low, extent
+
+
+def _accesses(buffer: Buffer, node: Node, inside: tuple[For, ...]) -> list[tuple[tuple[Expr, ...], tuple[For, ...]]]:
+    found: list[tuple[tuple[Expr, ...], tuple[For, ...]]] = []
+    if isinstance(node, (Load, Store)) and node.buffer == buffer:
+        found.append((node.indices, inside))
+    deeper = (*inside, node) if isinstance(node, For) else inside
+    for child in node.children():
+        if not isinstance(child, Buffer):
+            found.extend(_accesses(buffer, child, deeper))
+    return found

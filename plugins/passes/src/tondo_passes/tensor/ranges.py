@@ -1,0 +1,33 @@
+"""What is known of the variables at a place in a tensor function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tondo.arith import Analyzer
+from tondo.ir import Const, For, TensorFunction
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRanges:
+    """An analyzer that knows the dimensions (at least 1) and the loops around the current place."""
+
+    analyzer: Analyzer
+
+    @staticmethod
+    def of(function: TensorFunction) -> LoopRanges:
+        """Return what is known at the top of ``function``."""
+        analyzer = Analyzer()
+        for var in function.scalars:
+            if var.dtype.is_integer:
+                analyzer = analyzer.assume(var >= 1)
+        return LoopRanges(analyzer)
+
+    def enter(self, loop: For) -> LoopRanges:
+        """Return what is known inside ``loop``."""
+        return LoopRanges(self.analyzer.with_range(loop.var, loop.begin, loop.extent))
+
+
+def constant_extent(loop: For) -> int | None:
+    """Return the number of iterations when it is a literal."""
+    return int(loop.extent.value) if isinstance(loop.extent, Const) else None
