@@ -44,6 +44,13 @@ def _project(folder: str) -> dict[str, dict]:
     return nox.project.load_toml(ROOT / folder / "pyproject.toml")
 
 
+def _test_requirements(folder: str) -> list[str]:
+    """What the tests of the package in ``folder`` need beyond its dependencies: group or extra ``test``."""
+    project = _project(folder)
+    group = nox.project.dependency_groups(project, "test") if "test" in project.get("dependency-groups", {}) else ()
+    return [*group, *project["project"].get("optional-dependencies", {}).get("test", [])]
+
+
 def _local(folder: str) -> list[str]:
     """Folders of the package in ``folder`` and of all packages of this repository that it declares, in any depth."""
     by_name = {_project(path)["project"]["name"]: path for path in FOLDERS.values()}
@@ -133,9 +140,10 @@ def layers(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """Tests of one package in an environment with that package and its declared dependencies alone."""
     folder = FOLDERS[package]
-    extra = nox.project.dependency_groups(_project(folder), "test")
-    session.install(*_editable(_local(folder)), *extra, *_group("test"))
-    session.run("pytest", f"{folder}/tests", "-m", "not long", *session.posargs, env=_environment())
+    session.install(*_editable(_local(folder)), *_test_requirements(folder), *_group("test"))
+    session.run(
+        "pytest", "-c", "pyproject.toml", f"{folder}/tests", "-m", "not long", *session.posargs, env=_environment()
+    )
 
 
 @nox.session

@@ -1,0 +1,65 @@
+"""Entry point: runs the application and turns every exception into a message and an exit status.
+
+A user's mistake is shown as it renders itself (code, place, reason, next step), never with a traceback. Anything else
+is a defect of Tondo or of a plugin: ``TND-Z001`` with one line, and the traceback with ``--debug``. With ``--json`` the
+error is one JSON object on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+
+from tondo.diagnostics import CODES, TondoError
+from tondo_cli.app import build
+from tondo_cli.text import colour_allowed, printable
+from tondo_runtime.errors import RuntimeFailure
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``tondo`` with ``arguments`` (the process's own if None) and return the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        build(words)(args=words, prog_name="tondo")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except TondoError as error:
+        first = error.diagnostics[0]
+        value = {"code": error.code, "message": first.message, "notes": first.notes, "help": first.help}
+        _report(words, str(error), value)
+        return error.exit_status
+    except RuntimeFailure as error:
+        value = {"code": error.code, "message": error.message, "notes": error.notes, "help": error.help}
+        _report(words, error.render(), value)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user unasked
+        return _defect(words, error)
+    return 0
+
+
+def _defect(words: Sequence[str], error: Exception) -> int:
+    code = CODES["TND-Z001"]
+    message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    advice = "this is a defect of Tondo or of a plugin; run again with --debug and report what it prints"
+    text = f"error[{code.id}]: {code.title}: {message}\n  help: {advice}"
+    if "--debug" in words:
+        text = "".join(traceback.format_exception(error)) + text
+    _report(words, text, {"code": code.id, "message": message, "notes": (), "help": advice})
+    return code.exit_status
+
+
+def _report(words: Sequence[str], text: str, value: dict[str, object]) -> None:
+    if "--json" in words:
+        sys.stdout.write(json.dumps({"error": value}) + "\n")
+        return
+    text = printable(text)
+    if colour_allowed(sys.stderr):
+        head, colon, rest = text.partition(":")
+        text = f"\x1b[1;31m{head}\x1b[0m{colon}{rest}"
+    sys.stderr.write(text + "\n")
