@@ -123,4 +123,4 @@ class RecordedChoices:
             if constraint is None or constraint(option):
                 self.taken[name] = option
                 return option
-        fail("TND-B003", f"no candidate of the choice {name!r} fulfils its constraint")
+        return fail("TND-B003", f"no candidate of the choice {name!r} fulfils its constraint")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from tondo.passes.reporter import Reporter, SilentReporter
 
 if TYPE_CHECKING:
-    from tondo.ir import IRModule, TensorFunction
+    from tondo.ir import IRModule
     from tondo.target.target import Target
 
 Option = bool | int | float | str | Sequence["Option"] | Mapping[str, "Option"] | None
@@ -148,30 +148,6 @@ class Codegen(Protocol):
 
         Raises:
             TondoError: TND-B004 for a form that cannot be expressed, TND-C002 for an unknown option.
-        """
-        ...
-
-
-# ---------------------------------------------------------------------------------------------- libraries
-
-
-@runtime_checkable
-class Library(Protocol):
-    """External kernels that compete with generated code ("bring your own code generator")."""
-
-    @property
-    def name(self) -> str:
-        """Unique name, such as ``"openblas"``."""
-        ...
-
-    def supports(self, target: Target) -> bool:
-        """Return whether its kernels run on ``target``."""
-        ...
-
-    def match(self, function: TensorFunction, target: Target) -> str | None:
-        """Return the name of the packed function that computes what ``function`` computes, or None.
-
-        The packed function takes the buffers of ``function`` in order. Structure decides, never the function's name.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tondo.target.baseline import BASELINE_PROVIDERS, BaselineCpu, Interpreter
 from tondo.target.host import host_architecture, host_caches, host_threads, host_triple
+from tondo.target.intrinsic import Intrinsic, LlvmCall, Operand
 from tondo.target.parse import TargetSpec, parse_target
 from tondo.target.provider import TargetProvider, change_features
 from tondo.target.target import Attribute, Caches, Target
@@ -14,6 +15,9 @@ __all__ = [
     "BaselineCpu",
     "Caches",
     "Interpreter",
+    "Intrinsic",
+    "LlvmCall",
+    "Operand",
     "Target",
     "TargetProvider",
     "TargetSpec",

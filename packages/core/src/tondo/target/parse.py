@@ -1,15 +1,16 @@
 """From what a user writes to a :class:`Target`.
 
 Accepted: ``"native"``, a kind (``"cpu"``, ``"interp"``), ``"cpu=haswell"``, ``"cpu=native,threads=2,features=+fma"``,
-or a mapping with the keys ``kind``, ``cpu``, ``threads``, ``features``, ``attrs``. Everything else is refused with TND-U007.
+or a mapping with the keys ``kind``, ``cpu``, ``threads``, ``features``, ``attrs``.
+Everything else is refused with TND-U007.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from tondo.diagnostics import fail, suggest
 from tondo.target.target import Attribute, Target
@@ -49,8 +50,12 @@ def parse_target(spec: TargetSpec, providers: Iterable[TargetProvider]) -> Targe
     matching = [provider for provider in ordered if provider.kind == request.kind]
     if not matching:
         kinds = sorted({provider.kind for provider in ordered})
-        fail("TND-U007", f"unknown target kind {request.kind!r}", notes=[f"known kinds: {', '.join(kinds)}"],
-             help=suggest(request.kind, [*kinds, "native"]))
+        fail(
+            "TND-U007",
+            f"unknown target kind {request.kind!r}",
+            notes=[f"known kinds: {', '.join(kinds)}"],
+            help=suggest(request.kind, [*kinds, "native"]),
+        )
     target = _make(request, matching)
     attrs = tuple(sorted({**dict(target.attrs), **dict(request.attrs)}.items()))
     return replace(target, threads=request.threads or target.threads, attrs=attrs)
@@ -65,8 +70,12 @@ def _make(request: _Request, providers: list[TargetProvider]) -> Target:
         elif request.cpu in provider.names():
             return provider.make(request.cpu, request.features)
     names = sorted({name for provider in providers for name in provider.names()} | {"native"})
-    fail("TND-U007", f"unknown CPU {request.cpu!r} of kind {request.kind!r}",
-         notes=[f"known CPUs: {', '.join(names)}"], help=suggest(request.cpu, names))
+    return fail(
+        "TND-U007",
+        f"unknown CPU {request.cpu!r} of kind {request.kind!r}",
+        notes=[f"known CPUs: {', '.join(names)}"],
+        help=suggest(request.cpu, names),
+    )
 
 
 def _from_text(text: str) -> _Request:
@@ -95,8 +104,12 @@ def _from_text(text: str) -> _Request:
 def _from_mapping(spec: Mapping[str, object]) -> _Request:
     for key in spec:
         if key not in _KEYS:
-            fail("TND-U007", f"unknown target key {key!r}", notes=[f"known keys: {', '.join(_KEYS)}"],
-                 help=suggest(str(key), _KEYS))
+            fail(
+                "TND-U007",
+                f"unknown target key {key!r}",
+                notes=[f"known keys: {', '.join(_KEYS)}"],
+                help=suggest(str(key), _KEYS),
+            )
     kind, cpu, threads = spec.get("kind", "cpu"), spec.get("cpu", "native"), spec.get("threads")
     if not isinstance(kind, str) or not isinstance(cpu, str):
         fail("TND-U005", "the target's 'kind' and 'cpu' are names")
@@ -110,7 +123,8 @@ def _features(value: object) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list | tuple | set | frozenset):
         fail("TND-U005", "the target's 'features' is a list of names")
-    names = tuple(sorted(str(item) for item in value) if isinstance(value, set | frozenset) else map(str, value))
+    items = [str(item) for item in cast("Collection[object]", value)]
+    names = tuple(sorted(items) if isinstance(value, set | frozenset) else items)
     for name in names:
         if not _SHORT.fullmatch(name):
             fail("TND-U007", f"unknown CPU feature {name!r}", help="features have LLVM's names, such as 'avx2'")
@@ -123,7 +137,7 @@ def _attrs(value: object) -> tuple[tuple[str, Attribute], ...]:
     if not isinstance(value, Mapping):
         fail("TND-U005", "the target's 'attrs' is a mapping of names to values")
     pairs: list[tuple[str, Attribute]] = []
-    for name, item in value.items():
+    for name, item in cast("Mapping[object, object]", value).items():
         if not isinstance(name, str) or not isinstance(item, bool | int | float | str):
             fail("TND-U005", f"the target attribute {name!r} is not a plain value")
         pairs.append((name, item))

@@ -1,0 +1,61 @@
+"""What a pass may use besides the module: plain data, no plugin manager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+
+from tondo.ir import IRModule, Operator
+from tondo.passes.library import Library
+from tondo.passes.reporter import Reporter, SilentReporter
+from tondo.passes.rule import ScheduleRule
+from tondo.target.intrinsic import Intrinsic
+from tondo.target.target import Target
+
+Precision = Literal["highest", "high", "medium"]
+PRECISIONS: Final[tuple[Precision, ...]] = ("highest", "high", "medium")
+
+Evaluate = Callable[[IRModule, str, Sequence[np.ndarray]], tuple[np.ndarray, ...]]
+"""Runs function ``name`` of a module on arrays; used to fold constants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """How exact results must be.
+
+    Attributes:
+        float32_matmul: ``highest``: IEEE float32; ``high``: float32 as sums of bfloat16 products; ``medium``: bfloat16
+            products with float32 accumulation.
+    """
+
+    float32_matmul: Precision = "highest"
+
+
+@dataclass(frozen=True, slots=True)
+class PassContext:
+    """Everything a pass may ask.
+
+    Attributes:
+        target: the machine to compile for.
+        operators: operator definitions by name.
+        rules: schedule rules by name.
+        intrinsics: declared instructions that the target has, cheapest first.
+        libraries: external kernels for the target, by name of the library.
+        evaluate: runs a function on arrays, or None where constants cannot be folded.
+        numerics: how exact results must be.
+        dimensions: bounds ``(low, high)`` of symbolic dimensions by name; ``high`` None means unbounded.
+        reporter: receives progress and warnings.
+    """
+
+    target: Target
+    operators: Mapping[str, Operator] = field(default_factory=dict[str, Operator])
+    rules: Mapping[str, ScheduleRule] = field(default_factory=dict[str, ScheduleRule])
+    intrinsics: tuple[Intrinsic, ...] = ()
+    libraries: Mapping[str, Library] = field(default_factory=dict[str, Library])
+    evaluate: Evaluate | None = None
+    numerics: Numerics = field(default_factory=Numerics)
+    dimensions: Mapping[str, tuple[int, int | None]] = field(default_factory=dict[str, tuple[int, int | None]])
+    reporter: Reporter = field(default_factory=SilentReporter)

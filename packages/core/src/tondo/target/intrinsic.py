@@ -1,0 +1,66 @@
+"""Declarations of instructions: what one computes, as a tensor function, and how it is emitted.
+
+The compiler matches the semantics against the blocks of a program (auto-tensorisation), so an instruction is used
+wherever its computation appears, whatever the operator was called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tondo.ir import TensorFunction
+    from tondo.ir.dtype import DType
+    from tondo.target.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """How a parameter of the semantic function lies in memory or registers.
+
+    Attributes:
+        name: name of the function's parameter.
+        dtype: element type.
+        shape: extents, row-major.
+        access: read, write, or both (an accumulator).
+        scope: where it must lie: ``"register"``, ``"global"``, or a scope that a plugin names, such as ``"amx.tile"``.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    access: Literal["read", "write", "update"]
+    scope: str = "register"
+
+
+@dataclass(frozen=True, slots=True)
+class LlvmCall:
+    """Emission as one call of an LLVM intrinsic with the operands in order, such as ``llvm.fma.v8f32``."""
+
+    intrinsic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsic:
+    """A declared instruction.
+
+    Attributes:
+        name: unique dotted name, such as ``"x86.fma.float32x8"``.
+        semantics: what it computes, as a tensor function over its operands.
+        features: LLVM names of the features that the target must have.
+        operands: layout of each parameter of ``semantics``, in order.
+        cost: cycles per execution when many are in flight (reciprocal throughput).
+        emission: a lowered body with the same parameters, or the LLVM intrinsic to call.
+    """
+
+    name: str
+    semantics: TensorFunction
+    features: frozenset[str]
+    operands: tuple[Operand, ...]
+    cost: float
+    emission: TensorFunction | LlvmCall
+
+    def available(self, target: Target) -> bool:
+        """Return whether ``target`` has every feature that the instruction needs."""
+        return target.has(*self.features)
