@@ -28,9 +28,11 @@ class Mark:
 
 
 def make(name="test.made", requires=NOTHING, ensures=NOTHING, run=lambda module: module, ends=NOTHING):
+    action = run
+
     @dataclass(frozen=True, slots=True)
     class Made:
-        body: object = field(default=run)
+        body: object = field(default=action)
 
         def run(self, module, context):
             return self.body(module)
