@@ -1,0 +1,14 @@
+"""Facts of tensor functions: what a block computes and how it touches memory, read from its indices alone.
+
+One source of answers for fusion, layout, scheduling, library choice and reports. Nothing here knows an operator.
+"""
+
+from __future__ import annotations
+
+from tondo_schedule.facts.access import Access, Pattern, accesses, pattern_of
+from tondo_schedule.facts.contraction import Contraction, contraction_of
+from tondo_schedule.facts.stage import Stage, StageKind, consumers_of, stages_of
+
+__all__ = [
+    "Access", "Contraction", "Pattern", "Stage", "StageKind", "accesses", "consumers_of", "contraction_of", "pattern_of", "stages_of",
+]
