@@ -136,6 +136,7 @@ def _generate(source: Source, machine: MachineSpec, optimization: Optimization, 
     with target_machine(machine, optimization.level) as target, llvm.create_context() as context:
         module = _parse(source, context)
         try:
+            _verify(source, module)
             module.triple = machine.triple
             module.data_layout = str(target.target_data)
             if optimization.level > 0:
@@ -144,17 +145,23 @@ def _generate(source: Source, machine: MachineSpec, optimization: Optimization, 
         except EmitFailure as error:
             raise refused(source.name, source.ir_text, str(error)) from error
         finally:
-            module.close()
+            module.close()  # before its context, whatever happens: a module that outlives it ends the process
 
 
 def _parse(source: Source, context: llvm.ContextRef) -> llvm.ModuleRef:
     try:
         module = llvm.parse_assembly(source.ir_text, context)
-        module.name = source.name
+    except RuntimeError as error:
+        raise refused(source.name, source.ir_text, str(error)) from error
+    module.name = source.name
+    return module
+
+
+def _verify(source: Source, module: llvm.ModuleRef) -> None:
+    try:
         module.verify()
     except RuntimeError as error:
         raise refused(source.name, source.ir_text, str(error)) from error
-    return module
 
 
 def _tuning(optimization: Optimization) -> llvm.PipelineTuningOptions:
