@@ -1,0 +1,220 @@
+"""``graph.fuse``: neighbouring tensor functions become one, where facts say that it saves memory traffic.
+
+Before::
+
+    t = call_dps(conv, x, w)
+    y = call_dps(relu, t)
+
+After::
+
+    y = call_dps(conv_relu, x, w)       # t lives inside conv_relu
+
+What is fused, by the facts of the two functions (never by name), when the value between them has no other use:
+
+* an elementwise consumer into whatever produces its operand element by element (epilogue);
+* an elementwise producer into an elementwise or injective consumer that reads it once (chain);
+* an elementwise producer into a reduction (prologue).
+
+A fused function has one result. Structurally equal fused functions become one function of the module.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from tondo.ir import (
+    Allocate, Atom, Binding, Buffer, CallDps, ConstantRef, GraphFunction, GraphVar, IRModule, Stmt, TensorFunction, TensorType, digest,
+    free_vars, rename, seq, substitute, walk,
+)
+from tondo_passes.graph.names import NameSupply
+from tondo_schedule.facts import Stage, stages_of
+
+if TYPE_CHECKING:
+    from tondo.passes import PassContext
+
+
+@dataclass(frozen=True)
+class Fuse:
+    """Fuse calls of tensor functions. ``max_ops``: most calls in one fused function."""
+
+    name: ClassVar[str] = "graph.fuse"
+    requires: ClassVar[frozenset[str]] = frozenset({"defined"})
+    ensures: ClassVar[frozenset[str]] = frozenset({"fused"})
+    max_ops: int = 64
+
+    def run(self, module: IRModule, context: PassContext) -> IRModule:
+        """Return ``module`` with calls of its graph functions fused."""
+        del context
+        maker = _Maker(module)
+        graphs = [_fuse(function, module, maker, self.max_ops) for function in module.graph_functions()]
+        return module.with_functions([*graphs, *maker.made.values()])
+
+
+@dataclass
+class _Group:
+    """Calls that will be one function; the last one yields the result."""
+
+    members: list[Binding]
+    stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def result(self) -> GraphVar:
+        return self.members[-1].var
+
+    @property
+    def elementwise(self) -> bool:
+        return all(stage.kind == "elementwise" for stage in self.stages)
+
+    @property
+    def has_reduction(self) -> bool:
+        return any(stage.kind in {"reduction", "contraction"} for stage in self.stages)
+
+
+def _fuse(function: GraphFunction, module: IRModule, maker: _Maker, max_ops: int) -> GraphFunction:
+    uses = uses_of(function)
+    group_of: dict[GraphVar, _Group] = {}
+    order: list[_Group | Binding] = []
+    for binding in function.bindings:
+        group = _start(binding, module)
+        if group is None:
+            order.append(binding)
+            continue
+        for producer in _producers(binding, group_of, uses):
+            if len(producer.members) + len(group.members) <= max_ops and _worth(producer, group, binding, module):
+                order.remove(producer)
+                group = _Group([*producer.members, *group.members], [*producer.stages, *group.stages])
+        group_of[group.result] = group
+        order.append(group)
+    bindings = [item if isinstance(item, Binding) else maker.call(item, module) for item in order]
+    return replace(function, bindings=tuple(bindings))
+
+
+def uses_of(function: GraphFunction) -> Counter[GraphVar]:
+    """Count the uses of every value; a result of the function counts as a use that cannot be fused."""
+    uses: Counter[GraphVar] = Counter()
+    for binding in function.bindings:
+        uses.update({item for item in walk(binding.operation) if isinstance(item, GraphVar)})
+    for atom in function.results:
+        if isinstance(atom, GraphVar):
+            uses[atom] += 2
+    return uses
+
+
+def _start(binding: Binding, module: IRModule) -> _Group | None:
+    if not isinstance(binding.operation, CallDps) or len(binding.vars) != 1:
+        return None
+    stages = stages_of(module.tensor(binding.operation.function))
+    if stages is None or any(stage.kind == "opaque" for stage in stages):
+        return None
+    return _Group([binding], list(stages))
+
+
+def _producers(binding: Binding, group_of: dict[GraphVar, _Group], uses: Counter[GraphVar]) -> list[_Group]:
+    """Return the groups whose result only ``binding`` uses, those with a contraction or reduction last (one fits)."""
+    assert isinstance(binding.operation, CallDps)  # noqa: S101  checked when the group was started
+    found = [
+        group_of[arg]
+        for arg in dict.fromkeys(binding.operation.args)
+        if isinstance(arg, GraphVar) and arg in group_of and uses[arg] == 1
+    ]
+    return sorted(found, key=lambda group: not group.has_reduction)
+
+
+def _worth(producer: _Group, consumer: _Group, binding: Binding, module: IRModule) -> bool:
+    """Whether the facts speak for fusing ``producer`` into ``consumer``, whose first use of it is ``binding``."""
+    assert isinstance(binding.operation, CallDps)  # noqa: S101  checked when the group was started
+    callee = module.tensor(binding.operation.function)
+    position = binding.operation.args.index(producer.result)
+    parameter = callee.input_buffers[position]
+    own = stages_of(callee) or ()
+    reading = [stage for stage in own if stage.reads_of(parameter)]
+    patterns = [access.pattern for stage in reading for access in stage.reads_of(parameter)]
+    if binding.operation.args.count(producer.result) > 1 or not patterns:
+        return False
+    if producer.has_reduction:
+        whole = all(stage.kind == "elementwise" for stage in consumer.stages)
+        return whole and all(pattern == "identity" for pattern in patterns)
+    if not producer.elementwise:
+        return all(stage.kind == "elementwise" for stage in consumer.stages) and patterns == ["identity"]
+    if consumer.has_reduction:
+        return not any(stage.kind == "contraction" for stage in own) and all(
+            stage.kind == "reduction" or pattern in {"identity"} for stage in reading for pattern in patterns
+        )
+    return len(patterns) == 1 and patterns[0] != "gather"
+
+
+class _Maker:
+    """Builds fused functions and shares equal ones."""
+
+    def __init__(self, module: IRModule) -> None:
+        self._fresh = NameSupply(module.functions)
+        self._by_digest: dict[str, str] = {}
+        self.made: dict[str, TensorFunction] = {}
+
+    def call(self, group: _Group, module: IRModule) -> Binding:
+        """Return the binding that calls the function of ``group``."""
+        last = group.members[-1]
+        if len(group.members) == 1:
+            return last
+        function, args = _merge(group.members, module)
+        key = digest(function)
+        if key not in self._by_digest:
+            name = self._fresh(_title(group.members))
+            self._by_digest[key] = name
+            self.made[name] = replace(function, name=name)
+        shared = self.made[self._by_digest[key]]
+        source = ", ".join(dict.fromkeys(member.source for member in group.members if member.source))
+        return Binding(last.vars, CallDps(shared.name, tuple(args), function.scalars), source or None, last.span)
+
+
+def _title(members: list[Binding]) -> str:
+    names = [member.operation.function for member in members if isinstance(member.operation, CallDps)]
+    stems = [name.rstrip("0123456789").rstrip("_") for name in names]
+    short = stems if len(stems) <= 4 else [*stems[:3], f"and_{len(stems) - 3}_more"]
+    return "_".join(short)
+
+
+def _merge(members: list[Binding], module: IRModule) -> tuple[TensorFunction, list[Atom]]:
+    """Return the function that does what ``members`` do in turn, and the arguments to call it with."""
+    fresh = NameSupply()
+    buffers: dict[Atom, Buffer] = {}
+    inputs: list[Buffer] = []
+    args: list[Atom] = []
+    local: list[Buffer] = []
+    bodies: list[Stmt] = []
+    for member in members:
+        call = member.operation
+        assert isinstance(call, CallDps)  # noqa: S101  only such bindings are grouped
+        callee = rename(module.tensor(call.function), fresh)
+        for atom, parameter in zip(call.args, callee.input_buffers, strict=True):
+            if atom not in buffers:
+                buffers[atom] = Buffer(fresh(parameter.name), _type(atom).dims, parameter.dtype)
+                inputs.append(buffers[atom])
+                args.append(atom)
+        output = callee.output_buffers[0]
+        result = Buffer(output.name, _type(member.var).dims, output.dtype)
+        buffers[member.var] = result
+        mapping = dict(zip(callee.input_buffers, (buffers[atom] for atom in call.args), strict=True))
+        mapping[output] = result
+        body = substitute(callee.body, dict(zip(callee.scalars, call.scalars, strict=True)))
+        body = substitute(body, None, mapping)
+        while isinstance(body, Allocate):
+            local.append(body.buffer)
+            body = body.body
+        bodies.append(body)
+        if member is not members[-1]:
+            local.append(result)
+    body = seq(*bodies)
+    for buffer in reversed(local):
+        body = Allocate(buffer, body)
+    output = buffers[members[-1].var]
+    scalars = free_vars(body, (*inputs, output))
+    return TensorFunction("fused", (*scalars, *inputs, output), body, 1), args
+
+
+def _type(atom: Atom) -> TensorType:
+    if isinstance(atom, ConstantRef):
+        return atom.type
+    return atom.tensor
