@@ -137,6 +137,7 @@ SetError = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_cha
 
 PoolCreate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32)
 PoolDestroy = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+PoolVersion = ctypes.CFUNCTYPE(ctypes.c_int32)
 
 
 def address_of(function: ctypes._CFuncPtr) -> int:  # pyright: ignore[reportPrivateUsage]

@@ -8,13 +8,12 @@ a new one at its first call. Code without a pool runs its parallel loops in the 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tondo_runtime.abi import ParallelBody, ParallelFor, PoolCreate, PoolDestroy, address_of
+from tondo_runtime.abi import ParallelBody, ParallelFor, PoolCreate, PoolDestroy, PoolVersion, address_of
 from tondo_runtime.errors import fail
 from tondo_runtime.host import default_threads
 
@@ -142,9 +141,9 @@ def source_for(code: Code, threads: int) -> PoolSource | InlineSource:
 
 
 def _version(code: Code) -> int:
-    """The version is a global 32-bit constant; code without one has version 0."""
+    """``int32 tondo_pool_version(void)``; code without it has version 0."""
     address = code.address(VERSION)
-    return 0 if address is None else ctypes.c_int32.from_address(address).value
+    return 0 if address is None else PoolVersion(address)()
 
 
 def _after_fork_in_child() -> None:

@@ -1,0 +1,388 @@
+"""A loaded model: call it with arrays, get arrays.
+
+A call checks the inputs, finds the plan of their shapes (cached), takes an idle frame and an idle arena, writes the
+data pointers and calls the entry function once. Calls from several threads run side by side, each with a frame and
+an arena of its own. Inputs are read in place when row-major and aligned to their element size, and copied otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tondo_runtime.abi import ClockNs, SafeCall, address_of
+from tondo_runtime.artifact import Artifact
+from tondo_runtime.binding import arrange, make_plan, take_input, take_output
+from tondo_runtime.code import Code, CodeBytes, load_code
+from tondo_runtime.errors import RuntimeFailure, fail, suggest
+from tondo_runtime.frame import ALIGNMENT, ConstantTable, Frame, FrameParts, Plan, aligned_bytes, aligned_empty
+from tondo_runtime.host import default_threads
+from tondo_runtime.pool import source_for
+from tondo_runtime.profile import CallBuffer, Profile
+from tondo_runtime.registry import failure_of
+from tondo_runtime.registry import get as get_function
+from tondo_runtime.tensors import Array, is_plain
+
+if TYPE_CHECKING:
+    from tondo_runtime.manifest import Manifest, TensorSpec
+
+MAX_PLANS = 32
+"""How many sets of input shapes a session remembers."""
+
+CLOCK = "tondo_clock_ns"
+MAX_THREADS = 1024
+
+
+@ClockNs
+def _python_clock() -> int:
+    return time.perf_counter_ns()
+
+
+class _Arena:
+    """Scratch memory of one call in flight."""
+
+    __slots__ = ("_raw", "address", "size")
+
+    def __init__(self, size: int) -> None:
+        self._raw, offset = aligned_bytes(size)
+        self.size = size
+        self.address = self._raw.ctypes.data + offset
+
+
+class Session:
+    """A compiled model, ready to be called from any thread.
+
+    Example:
+        >>> model = tondo_runtime.load("model.tondo", threads=2)
+        >>> y = model(x)  # positional or by name; a tuple if there are several outputs
+        >>> outputs = model.run({"x": x})  # {output name: array}
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        code: Code | Mapping[str, CodeBytes],
+        weights: Mapping[str, Array],
+        threads: int | None = None,
+    ) -> None:
+        """Make a session from parts in memory; :func:`load` makes one from a file.
+
+        Args:
+            manifest: signature and target of the model.
+            code: loaded code, or the bytes of each member that ``manifest.code`` names.
+            weights: constant name to array; kept without a copy if aligned to 64 bytes.
+            threads: threads that one call may use; default: what affinity and cgroup quota grant.
+
+        Raises:
+            RuntimeFailure: TND-A001 or TND-A004 if the code cannot be loaded, TND-R002 for a missing foreign
+                function, TND-U005 for a thread count that is no positive number.
+        """
+        self.manifest = manifest
+        self.threads = _thread_count(threads)
+        self._lock = threading.Lock()
+        self._plans: OrderedDict[tuple[tuple[int, ...], ...], Plan] = OrderedDict()
+        self._arenas: list[_Arena] = []
+        self._in_flight = 0
+        self._closed = False
+        self._profile: Profile | None = None
+        packed = tuple(get_function(name) for name in manifest.packed)
+        constants = ConstantTable(manifest.constants, [_constant(spec.name, weights) for spec in manifest.constants])
+        self._code: Code = load_code(manifest.code, code) if isinstance(code, Mapping) else code
+        entry = self._code.address(manifest.entry_symbol)
+        if entry is None:
+            fail("TND-A001", f"the code does not define the entry function {manifest.entry_symbol}")
+        self._entry = SafeCall(entry)
+        self._source = source_for(self._code, self.threads)
+        clock = self._code.address(CLOCK)
+        self._clock = _python_clock if clock is None else ClockNs(clock)
+        self._parts = FrameParts(
+            manifest.inputs, manifest.outputs, constants, packed, self.threads, address_of(self._clock)
+        )
+        self._input_dtypes = tuple(spec.type.numpy for spec in manifest.inputs)
+        self._output_dtypes = tuple(spec.type.numpy for spec in manifest.outputs)
+        _sessions.add(self)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.manifest.name
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Names, element types and shapes of the inputs."""
+        return self.manifest.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Names, element types and shapes of the outputs."""
+        return self.manifest.outputs
+
+    def __call__(self, *args: object, **named: object) -> Array | tuple[Array, ...]:
+        """Run the model.
+
+        Args:
+            *args: inputs in order, numpy arrays or DLPack objects in CPU memory.
+            **named: the remaining inputs by name.
+
+        Returns:
+            The output array, or a tuple of them unless there is exactly one.
+
+        Raises:
+            RuntimeFailure: TND-U... for unsuitable inputs, TND-R... if the execution fails.
+        """
+        if named or len(args) != len(self._input_dtypes):
+            args = tuple(arrange(self.manifest.inputs, args, named))
+        results = self._execute(args, None, self._profile)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def run(
+        self,
+        inputs: Mapping[str, object],
+        outputs: Mapping[str, object] | None = None,
+        *,
+        profile: Profile | None = None,
+    ) -> dict[str, Array]:
+        """Run the model on named inputs.
+
+        Args:
+            inputs: every input by name, numpy arrays or DLPack objects in CPU memory.
+            outputs: arrays to write some or all outputs into, by name.
+            profile: where to add the times of this call.
+
+        Returns:
+            Output name to array; bound outputs are the arrays given.
+
+        Raises:
+            RuntimeFailure: TND-U... for unsuitable inputs or outputs, TND-R... if the execution fails.
+        """
+        values = arrange(self.manifest.inputs, (), inputs)
+        results = self._execute(values, self._bound(outputs), profile or self._profile)
+        return {spec.name: array for spec, array in zip(self.manifest.outputs, results, strict=True)}
+
+    @contextlib.contextmanager
+    def profile(self) -> Iterator[Profile]:
+        """Record kernel times of all calls, from any thread, while the block runs.
+
+        Example:
+            >>> with model.profile() as profile:
+            ...     model(x)
+            >>> print(profile.format())
+        """
+        previous, self._profile = self._profile, Profile(self.manifest.kernels)
+        try:
+            yield self._profile
+        finally:
+            self._profile = previous
+
+    def close(self) -> None:
+        """Unload the code as soon as no call is in flight; later calls are refused."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._plans.clear()
+            self._arenas.clear()
+            idle = self._in_flight == 0
+        if idle:
+            self._code.close()
+
+    def __enter__(self) -> Session:
+        """Return the session itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the session."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return the signature."""
+        return f"<tondo_runtime.Session {self.name!r}, {len(self.inputs)} inputs, {len(self.outputs)} outputs>"
+
+    def _execute(
+        self, values: tuple[object, ...] | list[object], bound: list[object | None] | None, profile: Profile | None
+    ) -> list[Array]:
+        arrays = self._take_inputs(values)
+        plan, frame, arena = self._acquire(tuple([array.shape for array in arrays]))
+        try:
+            for slot, array in zip(frame.inputs, arrays, strict=True):
+                slot.data = array.ctypes.data
+            results = self._take_outputs(plan, frame, arrays, bound)
+            frame.workspace.data = arena.address
+            self._call(frame, profile)
+        finally:
+            self._release(plan, frame, arena)
+        return results
+
+    def _take_inputs(self, values: tuple[object, ...] | list[object]) -> list[Array]:
+        arrays: list[Array] = []
+        for index, (value, dtype) in enumerate(zip(values, self._input_dtypes, strict=True)):
+            if isinstance(value, np.ndarray) and value.dtype is dtype and is_plain(value):
+                arrays.append(value)
+            else:
+                arrays.append(take_input(self.manifest.inputs[index], value))
+        return arrays
+
+    def _take_outputs(
+        self, plan: Plan, frame: Frame, inputs: list[Array], bound: list[object | None] | None
+    ) -> list[Array]:
+        results: list[Array] = []
+        for index, slot in enumerate(frame.outputs):
+            value = None if bound is None else bound[index]
+            if value is None:
+                array, slot.data = aligned_empty(
+                    plan.output_shapes[index], self._output_dtypes[index], plan.output_bytes[index]
+                )
+            else:
+                others = [*inputs, *results]
+                array = take_output(self.manifest.outputs[index], value, plan.output_shapes[index], others)
+                slot.data = array.ctypes.data
+            results.append(array)
+        return results
+
+    def _call(self, frame: Frame, profile: Profile | None) -> None:
+        pool = self._source.current()
+        frame.context.pool = pool.handle
+        frame.context.parallel_for = pool.parallel_for
+        if profile is None:
+            status = self._entry(frame.context_address, frame.args_address, frame.count, frame.result_address)
+        else:
+            status = self._call_profiled(frame, profile)
+        if status != 0:
+            raise_failure(self.name, frame, status)
+
+    def _call_profiled(self, frame: Frame, profile: Profile) -> int:
+        buffer = CallBuffer(profile.capacity)
+        frame.context.profile = buffer.address
+        begin = self._clock()
+        status = self._entry(frame.context_address, frame.args_address, frame.count, frame.result_address)
+        end = self._clock()
+        frame.context.profile = None
+        profile.add_call(buffer, begin, end)
+        return status
+
+    def _acquire(self, shapes: tuple[tuple[int, ...], ...]) -> tuple[Plan, Frame, _Arena]:
+        plan = self._plans.get(shapes)
+        if plan is None:
+            plan = make_plan(self.manifest, shapes)
+        with self._lock:
+            if self._closed:
+                fail("TND-R003", f"the session of '{self.name}' is closed", help="load the model again")
+            plan = self._plans.setdefault(shapes, plan)
+            self._plans.move_to_end(shapes)
+            if len(self._plans) > MAX_PLANS:
+                self._plans.popitem(last=False)
+            frame = plan.idle.pop() if plan.idle else None
+            arena = self._arenas.pop() if self._arenas else None
+            self._in_flight += 1
+        try:
+            if frame is None:
+                frame = Frame(plan, self._parts)
+            if arena is None or arena.size < plan.workspace:
+                arena = _Arena(plan.workspace)
+        except BaseException as error:
+            self._release(plan, None, None)
+            if isinstance(error, MemoryError):
+                fail("TND-R003", f"no memory for a workspace of {plan.workspace} bytes", help="use smaller inputs")
+            raise
+        return plan, frame, arena
+
+    def _release(self, plan: Plan, frame: Frame | None, arena: _Arena | None) -> None:
+        with self._lock:
+            self._in_flight -= 1
+            unload = self._closed and self._in_flight == 0
+            if not self._closed:
+                if frame is not None:
+                    plan.idle.append(frame)
+                if arena is not None:
+                    self._arenas.append(arena)
+        if unload:
+            self._code.close()
+
+    def _bound(self, outputs: Mapping[str, object] | None) -> list[object | None] | None:
+        if not outputs:
+            return None
+        known = [spec.name for spec in self.manifest.outputs]
+        for name in outputs:
+            if name not in known:
+                fail("TND-U001", f"the model has no output '{name}'", help=suggest(name, known))
+        return [outputs.get(name) for name in known]
+
+    def _after_fork(self) -> None:
+        """Calls of other threads do not exist in the child: their lock and their count are void."""
+        self._lock = threading.Lock()
+        self._in_flight = 0
+
+
+def load(path: str | os.PathLike[str], threads: int | None = None) -> Session:
+    """Load the artifact at ``path``.
+
+    Args:
+        path: a file that ``model.save`` or ``tondo compile`` wrote.
+        threads: threads that one call may use; default: what affinity and cgroup quota grant.
+
+    Raises:
+        RuntimeFailure: TND-U006 not readable, TND-A001 damaged, TND-A002 other CPU, TND-A003 newer format,
+            TND-A004 llvmlite needed, TND-R002 missing foreign function, TND-U005 invalid thread count.
+    """
+    artifact = Artifact.open(path)
+    return Session(artifact.manifest, artifact.code, artifact.weights, threads)
+
+
+def raise_failure(name: str, frame: Frame, status: int) -> None:
+    """Raise what generated code reported in ``frame``; forgets it there.
+
+    Raises:
+        RuntimeFailure: TND-R001 for an exception of a foreign function, else TND-R003.
+    """
+    raised, errors = list(frame.raised), list(frame.errors)
+    frame.raised.clear()
+    frame.errors.clear()
+    if raised:
+        function, error = raised[0]
+        failure = failure_of(function, error)
+        if failure is error:
+            raise error
+        raise failure from error
+    if errors:
+        kind, message = errors[0]
+        raise RuntimeFailure("TND-R003", f"the model '{name}' failed: {message}", (f"kind of failure: {kind}",))
+    fail("TND-R003", f"the model '{name}' failed with status {status}")
+
+
+def _thread_count(threads: int | None) -> int:
+    if threads is None:
+        return default_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        fail("TND-U005", f"threads is {threads!r}, it has to be a number from 1 to {MAX_THREADS}")
+    return threads
+
+
+def _constant(name: str, weights: Mapping[str, Array]) -> Array:
+    if name not in weights:
+        fail("TND-A001", f"the constant '{name}' has no weight")
+    array = weights[name]
+    if is_plain(array) and array.ctypes.data % ALIGNMENT == 0:
+        return array
+    copy, _ = aligned_empty(array.shape, array.dtype, array.nbytes)
+    copy[...] = array
+    return copy
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for session in list(_sessions):
+        session._after_fork()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
