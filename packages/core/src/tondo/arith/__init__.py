@@ -1,0 +1,12 @@
+"""Integer arithmetic over symbolic variables: canonical forms, bounds, proofs, projection, iteration maps.
+
+Own code without dependencies; every rule is tested against evaluation over all small values.
+"""
+
+from __future__ import annotations
+
+from tondo.arith.affine import Affine
+from tondo.arith.analyzer import Analyzer, RangeLike, affine
+from tondo.arith.interval import EVERYTHING, Interval
+
+__all__ = ["EVERYTHING", "Affine", "Analyzer", "Interval", "RangeLike", "affine"]
