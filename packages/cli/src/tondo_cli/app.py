@@ -2,7 +2,7 @@
 
 The first word decides: its module is imported and takes part with all its options; every other command is a name
 with a line of help. Commands of other packages (hook ``register_commands``) are looked for when the first word is not
-in the table, and for the list of commands.
+in the table; the list of commands leaves them out, because it has to be quick (``tondo plugins`` names them).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compile": ("tondo_cli.commands.compile:app", "Compile a model into an artifact."),
     "run": ("tondo_cli.commands.run:app", "Run a model or an artifact once."),
     "bench": ("tondo_cli.commands.bench:app", "Measure the latency of a model or an artifact."),
-    "inspect": ("tondo_cli.commands.inspect:app", "Print a model after a stage or a pass, or what an artifact holds."),
+    "inspect": ("tondo_cli.commands.inspect:app", "Print a model after a pass, or an artifact's contents."),
     "pipeline": ("tondo_cli.commands.pipeline:app", "Show, check and describe pipeline files."),
     "plugins": ("tondo_cli.commands.plugins:app", "List plugins and what they bring."),
     "targets": ("tondo_cli.commands.targets:app", "List targets and the facts about this machine."),
@@ -32,13 +32,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 def build(words: Sequence[str]) -> typer.Typer:
     """Return the application for the command line ``words`` (without the program's name)."""
     chosen = next((word for word in words if not word.startswith("-")), None)
-    commands = dict(COMMANDS)
-    if chosen not in COMMANDS:
-        commands |= _plugin_commands()
     complete = "_TONDO_COMPLETE" in os.environ  # the shell asks for completions: the words come another way
+    commands = dict(COMMANDS)
+    if complete or (chosen is not None and chosen not in COMMANDS):
+        commands |= _plugin_commands()
     application = typer.Typer(
         name="tondo",
         help="A deep-learning compiler that is open at every level.",
+        epilog="Plugins may bring further commands: see 'tondo plugins'.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -23,11 +23,14 @@ _MAX_INTEGER = 2  # integers are often indices: small ones are valid for most mo
 
 
 def parse_shapes(words: Sequence[str]) -> dict[str, tuple[Dim, ...]]:
-    """Return shapes by input name from ``name=1x3x224x224``; a dimension may be a name, ``name=`` is a scalar."""
+    """Return shapes by input name from ``name=1x3x224x224``, where ``name=`` is a scalar.
+
+    A dimension may be a name; names that hold an ``x`` need commas: ``name=maximum,3``.
+    """
     shapes: dict[str, tuple[Dim, ...]] = {}
     for word in words:
         name, equals, text = word.rpartition("=")
-        parts = text.split("x") if text else []
+        parts = text.split("," if "," in text else "x") if text else []
         if not equals or not name or not all(part.isdigit() or part.isidentifier() for part in parts):
             fail("TND-U005", f"'{word}' is not a shape", help="write it like --shape data=1x3x224x224")
         shapes[name] = tuple(int(part) if part.isdigit() else part for part in parts)
@@ -54,11 +57,12 @@ def _read(path: Path) -> Array | dict[str, Array]:
     if not path.is_file():
         fail("TND-U006", f"no such file: {path}")
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
-            return {key: content[key] for key in content.files}
+        with path.open("rb") as stream:
+            content = np.load(stream, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
+            with content:
+                return {key: content[key] for key in content.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         fail("TND-U005", f"{path} is not a .npy or .npz file", notes=(str(error),))
 

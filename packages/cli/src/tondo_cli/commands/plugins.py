@@ -34,6 +34,7 @@ def plugins(chosen: Plugins = "", json: Json = False, debug: Debug = False) -> N
         "clashes": [f"{found.code}: {found.message}" for found in extensions.clashes],
     }
     lines = list(_lines(extensions.plugins))
+    lines += [f"command of a plugin: tondo {command.name}  {command.help}" for command in extensions.commands.values()]
     lines += [found.render() for found in extensions.clashes]
     Output(json=json).result(value, lines)
 
