@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tondo.diagnostics import fail
 from tondo.ir import (
-    Binding, Call, CallDps, GraphFunction, GraphRegion, IfRegion, IRModule, LoopRegion, OpCall, Operation, TensorFunction,
+    INT64, Binding, Buffer, Call, CallDps, Const, GraphFunction, GraphRegion, IfRegion, IRModule, LoopRegion, OpCall, Operation, Seq,
+    ShapeValue, Store, TensorFunction, dims, free_vars, seq,
 )
 from tondo_passes.graph.names import NameSupply
 
@@ -42,7 +43,7 @@ class Define:
         _refuse_unknown(module, context)
         worker = _Definer(module, context)
         graphs = [worker.function(function) for function in module.graph_functions()]
-        return module.with_functions([*graphs, *worker.made.values()])
+        return module.with_functions([*graphs, *worker.made.values(), *worker.shapes])
 
 
 class _Definer:
@@ -50,6 +51,7 @@ class _Definer:
         self._operators = context.operators
         self._fresh = NameSupply(module.functions)
         self.made: dict[OpCall, TensorFunction] = {}
+        self.shapes: list[TensorFunction] = []
 
     def function(self, function: GraphFunction) -> GraphFunction:
         return replace(function, bindings=tuple(self._binding(binding) for binding in function.bindings))
@@ -64,12 +66,24 @@ class _Definer:
         match operation:
             case Call():
                 return self._call(operation)
+            case ShapeValue():
+                return self._shape_value(operation)
             case IfRegion():
                 return replace(operation, then=self._region(operation.then), orelse=self._region(operation.orelse))
             case LoopRegion():
                 return replace(operation, body=self._region(operation.body))
             case _:
                 return operation
+
+    def _shape_value(self, value: ShapeValue) -> CallDps:
+        """Return the call of a function that writes the dimension expressions of ``value``."""
+        name = self._fresh("shape_value")
+        output = Buffer("shape", () if value.scalar else dims((len(value.dims),)), INT64)
+        stores = [Store(output, () if value.scalar else (Const(i),), extent) for i, extent in enumerate(value.dims)]
+        body = seq(*stores) if stores else Seq(())
+        scalars = free_vars(body, [])
+        self.shapes.append(TensorFunction(name, (*scalars, output), body))
+        return CallDps(name, (), scalars)
 
     def _call(self, call: Call) -> CallDps:
         use = OpCall(call.op, tuple(arg.tensor for arg in call.args), call.attrs)

@@ -1,0 +1,191 @@
+"""``host.lower``: the graph function becomes a host function in the tensor level, and its interface is written down.
+
+Before::
+
+    def main(x: Tensor[(n, 64), float32]):
+        t = call_dps(f, x, w, scalars=(n,))
+        y = call_dps(g, t, scalars=(n,))
+        return y
+
+After::
+
+    def main(n, x, y, w, workspace):            # exported; symbols, inputs, outputs, constants, arena
+        view t = workspace[0:]:  invoke f(n, x, w, t)
+        view t = workspace[0:]:  invoke g(n, t, y)
+
+The module's attribute ``interface`` then holds what an artifact's manifest needs: ``symbols``, ``inputs`` and
+``outputs`` (name, dtype, shape), ``constants`` (names in the order of the parameters), ``workspace`` (bytes),
+``kernels`` and ``packed`` (names). Refuses (TND-B004) control flow and calls of graph functions, which have no host
+form yet, and a module without a ``main``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tondo.diagnostics import fail
+from tondo.ir import (
+    CONSTANT, Assert, Atom, Attrs, Binding, Buffer, CallDps, CallPacked, Const, ConstantRef, Expr, GraphFunction, GraphVar,
+    Invoke, IRModule, MatchShape, Seq, Stmt, TensorFunction, TensorType, UINT8, Var, View, all_of, as_expr, compare, seq, walk,
+)
+from tondo_passes.graph.dead_code import prune
+from tondo_passes.graph.names import NameSupply
+from tondo_passes.host.plan_memory import aliases, scratch_buffers, scratch_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tondo.passes import PassContext
+
+
+@dataclass(frozen=True)
+class LowerHost:
+    """Lower graph function ``main`` to a host function."""
+
+    name: ClassVar[str] = "host.lower"
+    requires: ClassVar[frozenset[str]] = frozenset({"planned"})
+    ensures: ClassVar[frozenset[str]] = frozenset({"lowered"})
+
+    def run(self, module: IRModule, context: PassContext) -> IRModule:
+        """Return ``module`` with ``main`` as an exported tensor function and the attribute ``interface``."""
+        del context
+        if "main" not in module.functions:
+            fail("TND-B004", "the module has no function 'main'", help="name the entry function 'main'")
+        module = prune(module)
+        return _Host(module, module.graph("main")).lowered()
+
+
+class _Host:
+    """The lowering of one graph function."""
+
+    def __init__(self, module: IRModule, graph: GraphFunction) -> None:
+        self._module = module
+        self._graph = graph
+        self._fresh = NameSupply(module.functions)
+        self._symbols = symbols_of(graph)
+        memory = graph.attrs["memory"]
+        assert isinstance(memory, Attrs)  # noqa: S101  written by host.plan_memory
+        self._places: Mapping[str, Expr] = dict(memory["places"])  # type: ignore[arg-type]
+        self._size = as_expr(memory["workspace"])  # type: ignore[arg-type]
+        self._arena = Buffer(self._fresh("workspace"), (self._size,), UINT8, align=64)
+        self._buffers: dict[Atom, Buffer] = {}
+        self._kernels: dict[str, None] = {}
+        self._packed: dict[str, None] = {}
+        self._inputs = [self._declare(param) for param in graph.params]
+        self._outputs = [self._declare(self._result(atom)) for atom in graph.results]
+        refs = dict.fromkeys(item for item in walk(graph) if isinstance(item, ConstantRef))
+        self._constants = list(refs)
+        for ref in refs:
+            self._buffers[ref] = Buffer(self._fresh(ref.name), ref.type.dims, ref.type.dtype, CONSTANT, align=64)
+
+    def lowered(self) -> IRModule:
+        steps = [step for binding in self._graph.bindings for step in self._binding(binding)]
+        params = (
+            *self._symbols, *self._inputs, *(self._buffers[ref] for ref in self._constants), *self._outputs, self._arena,
+        )
+        host = TensorFunction(
+            "main", params, seq(*steps) if steps else Seq(()), len(self._outputs) + 1, Attrs(kind="host", exported=True),
+            self._graph.span,
+        )
+        module = self._module.with_functions([host])
+        return module.with_attrs(module.attrs.with_(interface=self._interface()))
+
+    def _interface(self) -> Attrs:
+        inputs = self._names("input_names", [param.name for param in self._graph.params])
+        outputs = self._names("output_names", [self._result(atom).name for atom in self._graph.results])
+        return Attrs(
+            symbols=tuple(var.name for var in self._symbols),
+            inputs=tuple(_entry(name, param.tensor) for name, param in zip(inputs, self._graph.params, strict=True)),
+            outputs=tuple(
+                _entry(name, self._result(atom).tensor) for name, atom in zip(outputs, self._graph.results, strict=True)
+            ),
+            constants=tuple(ref.name for ref in self._constants),
+            workspace=self._size,
+            kernels=tuple(self._kernels),
+            packed=tuple(self._packed),
+        )
+
+    def _names(self, attribute: str, default: Sequence[str]) -> Sequence[str]:
+        names = self._graph.attrs.get(attribute, tuple(default))
+        assert isinstance(names, tuple)  # noqa: S101  importers write tuples of strings
+        return [str(name) for name in names]
+
+    def _declare(self, var: GraphVar) -> Buffer:
+        buffer = Buffer(self._fresh(var.name), var.tensor.dims, var.tensor.dtype)
+        self._buffers[var] = buffer
+        return buffer
+
+    def _result(self, atom: Atom) -> GraphVar:
+        if not isinstance(atom, GraphVar) or atom in self._graph.params or self._graph.results.count(atom) > 1:
+            fail("TND-B004", "a result of 'main' is not computed by it", help="run graph.own_results before host.lower")
+        return atom
+
+    def _binding(self, binding: Binding) -> list[Stmt]:
+        match binding.operation:
+            case CallDps():
+                return [self._call(binding, binding.operation)]
+            case CallPacked():
+                return [self._call_packed(binding, binding.operation)]
+            case MatchShape():
+                return self._match_shape(binding, binding.operation)
+            case _:
+                return fail(
+                    "TND-B004", f"'{binding.vars[0].name}': {type(binding.operation).__name__} has no host form",
+                    notes=[] if binding.source is None else [f"it comes from {binding.source}"],
+                )
+
+    def _call(self, binding: Binding, call: CallDps) -> Stmt:
+        callee = self._module.tensor(call.function)
+        self._kernels[call.function] = None
+        used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
+        scratch = [
+            (Buffer(self._fresh(buffer.name), buffer.shape, buffer.dtype), scratch_name(binding, i))
+            for i, buffer in enumerate(scratch_buffers(callee))
+        ]
+        args = (*call.scalars, *used, *(buffer for buffer, _ in scratch))
+        return self._viewed([*call.args, *binding.vars], scratch, Invoke(call.function, args, False, binding.span))
+
+    def _call_packed(self, binding: Binding, call: CallPacked) -> Stmt:
+        self._packed[call.name] = None
+        used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
+        return self._viewed([*call.args, *binding.vars], [], Invoke(call.name, tuple(used), True, binding.span))
+
+    def _viewed(self, atoms: Sequence[Atom], scratch: Sequence[tuple[Buffer, str]], stmt: Stmt) -> Stmt:
+        """Wrap ``stmt`` in the views of the arena that it uses."""
+        for buffer, name in scratch:
+            stmt = View(buffer, self._arena, self._places[name], stmt)
+        roots = aliases(self._graph)
+        for atom in dict.fromkeys(atoms):
+            root = roots.get(atom, atom) if isinstance(atom, GraphVar) else atom
+            if root.name in self._places and isinstance(root, GraphVar):
+                stmt = View(self._buffer(atom), self._arena, self._places[root.name], stmt)
+        return stmt
+
+    def _match_shape(self, binding: Binding, match: MatchShape) -> list[Stmt]:
+        have = match.arg.tensor.dims
+        self._buffers[binding.var] = self._buffer(match.arg)
+        wrong = [compare("eq", a, b) for a, b in zip(have, match.dims, strict=True) if a != b]
+        condition = all_of(wrong)
+        return [] if condition is None else [Assert(condition, f"shape of '{binding.var.name}' is not as declared")]
+
+    def _buffer(self, atom: Atom) -> Buffer:
+        if atom not in self._buffers:
+            assert isinstance(atom, GraphVar)  # noqa: S101  constants are declared at the start
+            self._declare(atom)
+        return self._buffers[atom]
+
+
+def symbols_of(graph: GraphFunction) -> tuple[Var, ...]:
+    """Return the symbolic dimensions of the parameters of ``graph``, by name."""
+    found = {item for param in graph.params for item in walk(param.type) if isinstance(item, Var)}
+    return tuple(sorted(found, key=lambda var: var.name))
+
+
+def _entry(name: str, type_: TensorType) -> Attrs:
+    return Attrs(name=name, dtype=type_.dtype, shape=type_.dims)
+
+
+def constant_dims(type_: TensorType) -> bool:
+    """Whether every dimension of ``type_`` is a literal."""
+    return all(isinstance(extent, Const) for extent in type_.dims)
