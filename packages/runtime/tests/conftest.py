@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tondo_runtime
+from tondo_runtime.dims import DimTree
 from tondo_runtime.manifest import CodeSpec, ConstantSpec, Manifest, SymbolSpec, TargetSpec, TensorSpec
 
 PRELUDE = """
@@ -316,8 +317,7 @@ def object_specs(count: int) -> tuple[CodeSpec, ...]:
     return tuple(CodeSpec(f"code/{index}.o", "object", "0" * 64) for index in range(count))
 
 
-@pytest.fixture
-def axpy_manifest() -> Manifest:
+def make_axpy_manifest() -> Manifest:
     """y[n] = a[n] + b[n] * scale[0]."""
     return Manifest(
         name="axpy",
@@ -326,11 +326,17 @@ def axpy_manifest() -> Manifest:
         inputs=(TensorSpec("a", "float32", ("n",)), TensorSpec("b", "float32", ("n",))),
         outputs=(TensorSpec("y", "float32", ("n",)),),
         constants=(ConstantSpec("scale", "float32", (1,)),),
-        workspace=_tree("mul", "n", 4),
+        workspace=DimTree("mul", "n", 4),
         kernels=("scale", "add"),
         target=TargetSpec("cpu"),
         code=object_specs(1),
     )
+
+
+@pytest.fixture
+def axpy_manifest() -> Manifest:
+    """y[n] = a[n] + b[n] * scale[0]."""
+    return make_axpy_manifest()
 
 
 @pytest.fixture
@@ -359,6 +365,14 @@ def axpy(
 ) -> Iterator[tondo_runtime.Session]:
     """A session of axpy without a pool."""
     with tondo_runtime.Session(axpy_manifest, {"code/0.o": objects(AXPY)}, weights, threads=2) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def shared_axpy(objects: Callable[[str], bytes]) -> Iterator[tondo_runtime.Session]:
+    """A session of axpy for property tests, which may not use a fixture made per test."""
+    manifest = make_axpy_manifest()
+    with tondo_runtime.Session(manifest, {"code/0.o": objects(AXPY)}, {"scale": np.array([2.5], np.float32)}) as session:
         yield session
 
 
@@ -392,9 +406,3 @@ def link_shared() -> Callable[[list[bytes], Path], Path]:
         return target
 
     return link
-
-
-def _tree(operator: str, left: object, right: object) -> object:
-    from tondo_runtime.dims import parse_dim
-
-    return parse_dim([operator, left, right], frozenset({"n"}))

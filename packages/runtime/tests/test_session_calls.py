@@ -103,7 +103,7 @@ def test_output_binding_writes_in_place(axpy: Session) -> None:
         "TND-U005": frozen,
     }
     for code, array in refusals.items():
-        with pytest.raises(RuntimeFailure, match="output array 'y'") as info:
+        with pytest.raises(RuntimeFailure, match="the output (array )?'y'") as info:
             axpy.run({"a": a, "b": b}, {"y": array})
         assert info.value.code == code
     with pytest.raises(RuntimeFailure, match="shares memory"):

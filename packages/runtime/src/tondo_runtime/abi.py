@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import enum
+from collections.abc import Callable
+from typing import cast
 
 ABI_VERSION = 1
 
@@ -140,6 +142,6 @@ PoolDestroy = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 PoolVersion = ctypes.CFUNCTYPE(ctypes.c_int32)
 
 
-def address_of(function: ctypes._CFuncPtr) -> int:  # pyright: ignore[reportPrivateUsage]
+def address_of(function: Callable[..., object]) -> int:
     """Return the machine address behind a ctypes function object."""
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+    return ctypes.cast(cast("ctypes.c_void_p", function), ctypes.c_void_p).value or 0

@@ -7,6 +7,7 @@ unexpected paths, overlapping members and headers that disagree. Source: PKWARE 
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import struct
@@ -14,6 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tondo_runtime.errors import fail
@@ -21,7 +23,6 @@ from tondo_runtime.manifest_json import MAX_MEMBERS, is_member_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
     from typing import IO
 
 ALIGNMENT = 64
@@ -59,10 +60,10 @@ def write_archive(path: Path, members: Mapping[str, Sequence[Chunk]]) -> None:
             _write_zip(file, members)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink()
         raise
 
 
@@ -120,7 +121,7 @@ def _members(mapped: memoryview, entries: Iterable[zipfile.ZipInfo]) -> dict[str
         members[name] = mapped[begin:end]
         spans.append((info.header_offset, end))
     spans.sort()
-    if any(left[1] > right[0] for left, right in zip(spans, spans[1:], strict=False)):
+    if any(left[1] > right[0] for left, right in itertools.pairwise(spans)):
         raise ValueError("two members overlap")
     if MANIFEST not in members:
         raise ValueError(f"it has no {MANIFEST}")

@@ -13,7 +13,7 @@ import numpy as np
 from tondo_runtime.dims import INT64_MAX, Dim, DimTree, evaluate, format_dim, format_shape
 from tondo_runtime.errors import fail, suggest
 from tondo_runtime.frame import Plan
-from tondo_runtime.tensors import Array, SupportsDLPack, array_from_dlpack, is_plain
+from tondo_runtime.tensors import Array, SupportsDLPack, array_from_dlpack, is_array, is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from tondo_runtime.manifest import Manifest, TensorSpec
 
 
-def arrange(
-    specs: Sequence[TensorSpec], positional: Sequence[object], named: Mapping[str, object]
-) -> list[object]:
+def arrange(specs: Sequence[TensorSpec], positional: Sequence[object], named: Mapping[str, object]) -> list[object]:
     """Return the values of the inputs in the order of ``specs``.
 
     Raises:
@@ -184,15 +182,15 @@ def _bytes(spec: TensorSpec, shape: tuple[int, ...]) -> int:
 
 
 def _as_array(role: str, spec: TensorSpec, value: object) -> Array:
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         return value
-    if isinstance(value, SupportsDLPack):
-        return array_from_dlpack(value)
-    fail(
-        "TND-U005",
-        f"the {role} '{spec.name}' is a {type(value).__name__}, not an array",
-        help=f"pass numpy.asarray(value, '{spec.dtype}') or an object with __dlpack__",
-    )
+    if not isinstance(value, SupportsDLPack):
+        fail(
+            "TND-U005",
+            f"the {role} '{spec.name}' is a {type(value).__name__}, not an array",
+            help=f"pass numpy.asarray(value, '{spec.dtype}') or an object with __dlpack__",
+        )
+    return array_from_dlpack(value)
 
 
 def _check_dtype(role: str, spec: TensorSpec, array: Array) -> None:

@@ -12,6 +12,7 @@ import importlib
 import itertools
 import os
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -81,12 +82,13 @@ _pinned: list[object] = []
 class SharedObject:
     """A shared object opened by the dynamic linker."""
 
-    __slots__ = ("_descriptor", "_library")
+    __slots__ = ("__weakref__", "_library", "_unload")
 
     def __init__(self, path: str, descriptor: int | None = None) -> None:
         """Open ``path``; ``descriptor`` is an anonymous file to close with the library."""
         self._library: ctypes.CDLL | None = ctypes.CDLL(path)
-        self._descriptor = descriptor
+        self._unload = weakref.finalize(self, _unload, self._library._handle, descriptor)  # noqa: SLF001
+        self._unload.atexit = False
 
     @classmethod
     def from_bytes(cls, name: str, data: CodeBytes) -> SharedObject:
@@ -126,16 +128,12 @@ class SharedObject:
 
     def pin(self) -> None:
         """Keep the library open until the process ends."""
-        _pinned.append(self)
+        self._unload.detach()
 
     def close(self) -> None:
         """Close the library."""
-        if self._library is not None:
-            handle, self._library = self._library._handle, None  # pyright: ignore[reportPrivateUsage]
-            _dlclose(handle)
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._library = None
+        self._unload()
 
 
 class ObjectEngine:
@@ -252,7 +250,9 @@ def _write_all(descriptor: int, data: CodeBytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _dlclose(handle: int) -> None:
+def _unload(handle: int, descriptor: int | None) -> None:
     function = ctypes.CDLL(None).dlclose
     function.argtypes = (ctypes.c_void_p,)
     function(handle)
+    if descriptor is not None:
+        os.close(descriptor)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DimOperator = Literal["add", "sub", "mul", "floordiv", "floormod", "min", "max"]
 _OPERATORS: tuple[str, ...] = get_args(DimOperator)
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "floormod": "%"}
+_FORM = "a dimension is an integer, a symbol or [operator, dimension, dimension]"
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 MAX_DEPTH = 500
@@ -54,11 +55,17 @@ def parse_dim(value: object, symbols: frozenset[str], depth: int = 0) -> Dim:
             if value not in symbols:
                 raise ValueError(f"a dimension names the undeclared symbol {value[:64]!r}")
             return value
-        case [str() as operator, left, right] if operator in _OPERATORS:
-            lhs, rhs = parse_dim(left, symbols, depth + 1), parse_dim(right, symbols, depth + 1)
-            return DimTree(cast("DimOperator", operator), lhs, rhs)
+        case list():
+            return _parse_tree(cast("list[object]", value), symbols, depth)
         case _:
-            raise ValueError("a dimension is an integer, a symbol or [operator, dimension, dimension]")
+            raise ValueError(_FORM)
+
+
+def _parse_tree(items: list[object], symbols: frozenset[str], depth: int) -> DimTree:
+    if len(items) != 3 or items[0] not in _OPERATORS:
+        raise ValueError(_FORM)
+    left, right = parse_dim(items[1], symbols, depth + 1), parse_dim(items[2], symbols, depth + 1)
+    return DimTree(cast("DimOperator", items[0]), left, right)
 
 
 def dim_to_json(dim: Dim) -> object:

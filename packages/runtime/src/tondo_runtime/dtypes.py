@@ -73,13 +73,13 @@ def dtype_of(name: str) -> DType:
     Raises:
         RuntimeFailure: TND-U003 if there is no such type.
     """
+    if name not in NAMES:
+        fail("TND-U003", f"unsupported element type '{name}'", help=suggest(name, NAMES))
     if name in _PLAIN:
         code, bits = _PLAIN[name]
         return DType(name, code, bits, np.dtype(name))
-    if name in _EXTENDED:
-        code, bits = _EXTENDED[name]
-        return DType(name, code, bits, _carrier(name, bits))
-    fail("TND-U003", f"unsupported element type '{name}'", help=suggest(name, NAMES))
+    code, bits = _EXTENDED[name]
+    return DType(name, code, bits, _carrier(name, bits))
 
 
 def dtype_of_code(code: int, bits: int, lanes: int = 1) -> DType:

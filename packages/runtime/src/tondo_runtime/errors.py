@@ -34,7 +34,7 @@ CODES: dict[str, str] = {
 """Codes that this package can raise, with their titles."""
 
 
-class RuntimeFailure(Exception):
+class RuntimeFailure(Exception):  # noqa: N818 - the name of the contract between the packages
     """A refused request or a failed call; survives pickling.
 
     Attributes:

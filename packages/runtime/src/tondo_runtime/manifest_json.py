@@ -18,7 +18,6 @@ from tondo_runtime.dtypes import NAMES
 from tondo_runtime.errors import fail
 from tondo_runtime.manifest import (
     FORMAT_VERSION,
-    CodeKind,
     CodeSpec,
     ConstantSpec,
     Manifest,
@@ -45,7 +44,6 @@ MAX_MEMBERS = 65536
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.$]*\Z")
 _MEMBER = re.compile(r"(?:module\.tondo|weights\.safetensors|code/[A-Za-z0-9_][A-Za-z0-9_.\-]*)\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_KINDS = ("object", "shared")
 
 
 def is_member_path(path: str) -> bool:
@@ -64,9 +62,7 @@ def parse_manifest(text: bytes | str, place: str = "manifest.json") -> Manifest:
         RuntimeFailure: TND-A001 for anything malformed, TND-A003 for a newer format or ABI.
     """
     try:
-        if len(text) > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
-        root = _Record("manifest", json.loads(text))
+        root = _Record("manifest", _load(text))
         _check_version(root, "format", FORMAT_VERSION, place)
         _check_version(root, "abi", ABI_VERSION, place)
         return _manifest(root)
@@ -78,6 +74,10 @@ def parse_manifest(text: bytes | str, place: str = "manifest.json") -> Manifest:
         )
 
 
+class _FormatError(ValueError):
+    """Something in the file is not what a manifest may hold."""
+
+
 class _Record:
     """A JSON object with checked access; ``where`` names it in messages."""
 
@@ -85,18 +85,18 @@ class _Record:
 
     def __init__(self, where: str, value: object) -> None:
         if not isinstance(value, dict):
-            raise ValueError(f"{where} is not an object")
+            raise _FormatError(f"{where} is not an object")
         self.where = where
         self._items = cast("dict[str, object]", value)
 
     def items(self, limit: int) -> list[tuple[str, object]]:
         if len(self._items) > limit:
-            raise ValueError(f"{self.where} has more than {limit} entries")
+            raise _FormatError(f"{self.where} has more than {limit} entries")
         return list(self._items.items())
 
     def value(self, key: str) -> object:
         if key not in self._items:
-            raise ValueError(f"{self.where} lacks '{key}'")
+            raise _FormatError(f"{self.where} lacks '{key}'")
         return self._items[key]
 
     def text(self, key: str, *, empty: bool = False) -> str:
@@ -109,10 +109,10 @@ class _Record:
         where = f"{self.where}.{key}"
         value = self.value(key)
         if not isinstance(value, list):
-            raise ValueError(f"{where} is not a list")
+            raise _FormatError(f"{where} is not a list")
         items = cast("list[object]", value)
         if len(items) > limit:
-            raise ValueError(f"{where} has more than {limit} items")
+            raise _FormatError(f"{where} has more than {limit} items")
         return tuple(parse(f"{where}[{index}]", item) for index, item in enumerate(items))
 
     def record(self, key: str) -> _Record:
@@ -124,6 +124,12 @@ class _Record:
             _text(f"key of {record.where}", name): _text(f"{record.where}.{name}", value, empty=True)
             for name, value in record.items(MAX_MEMBERS)
         }
+
+
+def _load(text: bytes | str) -> object:
+    if len(text) > MAX_BYTES:
+        raise _FormatError(f"it is larger than {MAX_BYTES} bytes")
+    return json.loads(text)
 
 
 def _check_version(root: _Record, key: str, known: int, place: str) -> None:
@@ -141,7 +147,7 @@ def _manifest(root: _Record) -> Manifest:
     known = frozenset(_unique("symbol", [symbol.name for symbol in symbols]))
     entry = root.text("entry")
     if not _IDENTIFIER.match(entry):
-        raise ValueError(f"manifest.entry {entry[:64]!r} is not an identifier")
+        raise _FormatError(f"manifest.entry {entry[:64]!r} is not an identifier")
     tensor = _tensor_parser(known)
     manifest = Manifest(
         name=root.text("name", empty=True),
@@ -172,11 +178,11 @@ def _check_whole(manifest: Manifest) -> None:
     bound = {dim for spec in manifest.inputs for dim in spec.shape if isinstance(dim, str)}
     for symbol in manifest.symbols:
         if symbol.name not in bound:
-            raise ValueError(f"no input has the symbol {symbol.name!r} as a dimension of its own")
+            raise _FormatError(f"no input has the symbol {symbol.name!r} as a dimension of its own")
     for code in manifest.code:
         member = manifest.members.get(code.member)
         if manifest.members and (member is None or member.sha256 != code.sha256):
-            raise ValueError(f"code member {code.member!r} disagrees with manifest.members")
+            raise _FormatError(f"code member {code.member!r} disagrees with manifest.members")
 
 
 def _symbol(where: str, value: object) -> SymbolSpec:
@@ -188,7 +194,7 @@ def _tensor_parser(symbols: frozenset[str]) -> Callable[[str, object], TensorSpe
     def dim(where: str, value: object) -> Dim:
         parsed = parse_dim(value, symbols)
         if isinstance(parsed, int) and parsed < 0:
-            raise ValueError(f"{where} is negative")
+            raise _FormatError(f"{where} is negative")
         return parsed
 
     def tensor(where: str, value: object) -> TensorSpec:
@@ -206,7 +212,7 @@ def _constant(where: str, value: object) -> ConstantSpec:
 def _dtype(record: _Record) -> str:
     name = record.text("dtype")
     if name not in NAMES:
-        raise ValueError(f"{record.where} has the unsupported element type {name[:64]!r}")
+        raise _FormatError(f"{record.where} has the unsupported element type {name[:64]!r}")
     return name
 
 
@@ -223,17 +229,17 @@ def _code(where: str, value: object) -> CodeSpec:
     record = _Record(where, value)
     member, kind = record.text("member"), record.text("kind")
     if not is_member_path(member) or not member.startswith("code/"):
-        raise ValueError(f"{where}.member {member[:64]!r} is not a path like 'code/name.o'")
-    if kind not in _KINDS:
-        raise ValueError(f"{where}.kind is {kind[:64]!r}, not one of {', '.join(_KINDS)}")
-    return CodeSpec(member, cast("CodeKind", kind), _sha256(record))
+        raise _FormatError(f"{where}.member {member[:64]!r} is not a path like 'code/name.o'")
+    if kind not in ("object", "shared"):
+        raise _FormatError(f"{where}.kind is {kind[:64]!r}, neither 'object' nor 'shared'")
+    return CodeSpec(member, kind, _sha256(record))
 
 
 def _members(record: _Record) -> dict[str, MemberSpec]:
     members: dict[str, MemberSpec] = {}
     for path, value in record.items(MAX_MEMBERS):
         if not is_member_path(path):
-            raise ValueError(f"{record.where} names the unexpected path {path[:64]!r}")
+            raise _FormatError(f"{record.where} names the unexpected path {path[:64]!r}")
         entry = _Record(f"{record.where}[{path!r}]", value)
         members[path] = MemberSpec(_sha256(entry), entry.integer("size"))
     return members
@@ -242,27 +248,27 @@ def _members(record: _Record) -> dict[str, MemberSpec]:
 def _sha256(record: _Record) -> str:
     digest = record.text("sha256")
     if not _SHA256.match(digest):
-        raise ValueError(f"{record.where}.sha256 is not 64 hexadecimal digits")
+        raise _FormatError(f"{record.where}.sha256 is not 64 hexadecimal digits")
     return digest
 
 
 def _text(where: str, value: object, *, empty: bool = False) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{where} is not a string")
+        raise _FormatError(f"{where} is not a string")
     if not value and not empty:
-        raise ValueError(f"{where} is empty")
+        raise _FormatError(f"{where} is empty")
     if len(value) > MAX_NAME:
-        raise ValueError(f"{where} is longer than {MAX_NAME} characters")
+        raise _FormatError(f"{where} is longer than {MAX_NAME} characters")
     if "\0" in value:
-        raise ValueError(f"{where} holds a null character")
+        raise _FormatError(f"{where} holds a null character")
     return value
 
 
 def _integer(where: str, value: object, low: int = 0, high: int = INT64_MAX) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{where} is not an integer")
+        raise _FormatError(f"{where} is not an integer")
     if not low <= value <= high:
-        raise ValueError(f"{where} is {value}, outside {low}..{high}")
+        raise _FormatError(f"{where} is {value}, outside {low}..{high}")
     return value
 
 
@@ -271,7 +277,7 @@ def _unique(what: str, names: Iterable[str]) -> list[str]:
     known: set[str] = set()
     for name in names:
         if name in known:
-            raise ValueError(f"the {what} name {name[:64]!r} occurs twice")
+            raise _FormatError(f"the {what} name {name[:64]!r} occurs twice")
         known.add(name)
         seen.append(name)
     return seen

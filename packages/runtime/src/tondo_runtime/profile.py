@@ -150,5 +150,3 @@ class Profile:
 
     def _name(self, kernel: int) -> str:
         return self.kernels[kernel] if 0 <= kernel < len(self.kernels) else f"kernel {kernel}"
-
-

@@ -120,9 +120,7 @@ def failure_of(name: str, error: BaseException) -> BaseException:
     if not isinstance(error, Exception):
         return error
     text = "".join(traceback.format_exception(error)).rstrip()
-    return RuntimeFailure(
-        "TND-R001", f"the foreign function '{name}' raised {type(error).__name__}: {error}", (text,)
-    )
+    return RuntimeFailure("TND-R001", f"the foreign function '{name}' raised {type(error).__name__}: {error}", (text,))
 
 
 def _call(name: str, address: int, handle: int, args: tuple[object, ...] | list[object]) -> Value:

@@ -9,7 +9,6 @@ arrays over a mapped file can be handed to generated code as they are.
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -45,6 +44,10 @@ _TO_NAME = {
 _FROM_NAME = {name: code for code, name in _TO_NAME.items()}
 
 
+class _FormatError(ValueError):
+    """Something disagrees with the format."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     name: str
@@ -66,7 +69,7 @@ def write_safetensors(tensors: Mapping[str, Array]) -> Iterator[bytes | memoryvi
     for name in _order(tensors):
         array = np.ascontiguousarray(tensors[name]).reshape(np.shape(tensors[name]))
         header[name] = _describe(name, array, offset)
-        chunks.append(memoryview(array.reshape(-1).view(np.uint8)) if array.size else b"")
+        chunks.append(array.reshape(-1).view(np.uint8).data if array.size else b"")
         offset += array.nbytes
         fill = -offset % ALIGNMENT
         if fill:
@@ -81,7 +84,7 @@ def write_safetensors(tensors: Mapping[str, Array]) -> Iterator[bytes | memoryvi
     text += b" " * (-(len(text) + 8) % ALIGNMENT)
     if len(text) > MAX_HEADER:
         fail("TND-X002", f"the header of {len(tensors)} tensors is larger than {MAX_HEADER} bytes")
-    yield struct.pack("<Q", len(text)) + text
+    yield len(text).to_bytes(8, "little") + text
     yield from chunks
 
 
@@ -96,13 +99,8 @@ def read_safetensors(data: memoryview, place: str = "weights") -> dict[str, Arra
         RuntimeFailure: TND-A001 if anything disagrees with the format.
     """
     try:
-        if len(data) < 8:
-            raise ValueError("it is shorter than 8 bytes")
-        (length,) = struct.unpack("<Q", data[:8])
-        if length > MAX_HEADER or 8 + length > len(data):
-            raise ValueError("the header length is out of range")
-        body = data[8 + length :].toreadonly()
-        entries = _entries(json.loads(bytes(data[8 : 8 + length])))
+        header, body = _split(data)
+        entries = _entries(json.loads(bytes(header)))
         _check_layout(entries, len(body))
         return {entry.name: _array(entry, body) for entry in entries if not entry.name.startswith(PAD_PREFIX)}
     except (ValueError, RecursionError) as error:
@@ -127,30 +125,40 @@ def _describe(name: str, array: Array, offset: int) -> dict[str, object]:
     }
 
 
+def _split(data: memoryview) -> tuple[memoryview, memoryview]:
+    """Return the header and the tensor bytes."""
+    if len(data) < 8:
+        raise _FormatError("it is shorter than 8 bytes")
+    length = int.from_bytes(data[:8], "little")
+    if length > MAX_HEADER or 8 + length > len(data):
+        raise _FormatError("the header length is out of range")
+    return data[8 : 8 + length], data[8 + length :].toreadonly()
+
+
 def _entries(header: object) -> list[_Entry]:
     if not isinstance(header, dict):
-        raise ValueError("the header is not an object")
+        raise _FormatError("the header is not an object")
     items = cast("dict[str, object]", header)
     return [_entry(name, value) for name, value in items.items() if name != "__metadata__"]
 
 
 def _entry(name: str, value: object) -> _Entry:
     match value:
-        case {"dtype": str() as code, "shape": [*shape], "data_offsets": [int() as begin, int() as end]}:
-            pass
+        case {"dtype": str() as code, "shape": list(), "data_offsets": [int() as begin, int() as end]}:
+            shape = cast("dict[str, list[object]]", value)["shape"]
         case _:
-            raise ValueError(f"the entry {name[:64]!r} is malformed")
+            raise _FormatError(f"the entry {name[:64]!r} is malformed")
     if code not in _TO_NAME:
-        raise ValueError(f"the entry {name[:64]!r} has the unsupported type {code[:64]!r}")
-    dims = tuple(dim for dim in cast("list[object]", shape) if isinstance(dim, int) and 0 <= dim < 2**63)
+        raise _FormatError(f"the entry {name[:64]!r} has the unsupported type {code[:64]!r}")
+    dims = tuple(dim for dim in shape if isinstance(dim, int) and 0 <= dim < 2**63)
     if len(dims) != len(shape) or len(dims) > MAX_RANK:
-        raise ValueError(f"the entry {name[:64]!r} has an invalid shape")
+        raise _FormatError(f"the entry {name[:64]!r} has an invalid shape")
     entry = _Entry(name, _TO_NAME[code], dims, begin, end)
     count = 1
     for dim in dims:
         count *= dim
     if end - begin != count * dtype_of(entry.dtype).itemsize:
-        raise ValueError(f"the entry {name[:64]!r} has a size that disagrees with its shape")
+        raise _FormatError(f"the entry {name[:64]!r} has a size that disagrees with its shape")
     return entry
 
 
@@ -165,7 +173,7 @@ def _check_layout(entries: list[_Entry], size: int) -> None:
     position = 0
     for entry in sorted(entries, key=lambda item: (item.begin, item.end)):
         if entry.begin != position:
-            raise ValueError(f"the entry {entry.name[:64]!r} overlaps another or leaves a hole")
+            raise _FormatError(f"the entry {entry.name[:64]!r} overlaps another or leaves a hole")
         position = entry.end
     if position != size:
-        raise ValueError("the tensors do not cover the file")
+        raise _FormatError("the tensors do not cover the file")

@@ -13,10 +13,8 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
-
-import numpy as np
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Self
 
 from tondo_runtime.abi import ClockNs, SafeCall, address_of
 from tondo_runtime.artifact import Artifact
@@ -29,7 +27,7 @@ from tondo_runtime.pool import source_for
 from tondo_runtime.profile import CallBuffer, Profile
 from tondo_runtime.registry import failure_of
 from tondo_runtime.registry import get as get_function
-from tondo_runtime.tensors import Array, is_plain
+from tondo_runtime.tensors import Array, is_array, is_plain
 
 if TYPE_CHECKING:
     from tondo_runtime.manifest import Manifest, TensorSpec
@@ -77,7 +75,7 @@ class Session:
 
         Args:
             manifest: signature and target of the model.
-            code: loaded code, or the bytes of each member that ``manifest.code`` names.
+            code: the bytes of each member that ``manifest.code`` names, or loaded code, which the session then owns.
             weights: constant name to array; kept without a copy if aligned to 64 bytes.
             threads: threads that one call may use; default: what affinity and cgroup quota grant.
 
@@ -168,7 +166,7 @@ class Session:
         return {spec.name: array for spec, array in zip(self.manifest.outputs, results, strict=True)}
 
     @contextlib.contextmanager
-    def profile(self) -> Iterator[Profile]:
+    def profile(self) -> Generator[Profile]:
         """Record kernel times of all calls, from any thread, while the block runs.
 
         Example:
@@ -194,7 +192,7 @@ class Session:
         if idle:
             self._code.close()
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         """Return the session itself."""
         return self
 
@@ -224,7 +222,7 @@ class Session:
     def _take_inputs(self, values: tuple[object, ...] | list[object]) -> list[Array]:
         arrays: list[Array] = []
         for index, (value, dtype) in enumerate(zip(values, self._input_dtypes, strict=True)):
-            if isinstance(value, np.ndarray) and value.dtype is dtype and is_plain(value):
+            if is_array(value) and value.dtype is dtype and is_plain(value):
                 arrays.append(value)
             else:
                 arrays.append(take_input(self.manifest.inputs[index], value))
@@ -255,7 +253,8 @@ class Session:
             status = self._entry(frame.context_address, frame.args_address, frame.count, frame.result_address)
         else:
             status = self._call_profiled(frame, profile)
-        if status != 0:
+        # An exception counts even if the code that called the foreign function ignored its status.
+        if status != 0 or frame.raised:
             raise_failure(self.name, frame, status)
 
     def _call_profiled(self, frame: Frame, profile: Profile) -> int:
@@ -315,7 +314,7 @@ class Session:
                 fail("TND-U001", f"the model has no output '{name}'", help=suggest(name, known))
         return [outputs.get(name) for name in known]
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """Calls of other threads do not exist in the child: their lock and their count are void."""
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -357,10 +356,10 @@ def raise_failure(name: str, frame: Frame, status: int) -> None:
     fail("TND-R003", f"the model '{name}' failed with status {status}")
 
 
-def _thread_count(threads: int | None) -> int:
+def _thread_count(threads: object) -> int:
     if threads is None:
         return default_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
         fail("TND-U005", f"threads is {threads!r}, it has to be a number from 1 to {MAX_THREADS}")
     return threads
 
@@ -381,7 +380,7 @@ _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 def _after_fork_in_child() -> None:
     for session in list(_sessions):
-        session._after_fork()  # noqa: SLF001
+        session.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,7 +7,7 @@ array keeps the producer's memory alive.
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +115,11 @@ def compact_strides(shape: Sequence[int]) -> tuple[int, ...]:
 def data_address(array: Array) -> int:
     """Return the address of the first element."""
     return array.ctypes.data
+
+
+def is_array(value: object) -> TypeGuard[Array]:
+    """Tell whether ``value`` is a numpy array."""
+    return isinstance(value, np.ndarray)
 
 
 def is_plain(array: Array) -> bool:

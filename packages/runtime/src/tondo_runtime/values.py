@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from tondo_runtime.abi import AnyValue, DLTensor, TypeIndex
 from tondo_runtime.dims import INT64_MAX, INT64_MIN
 from tondo_runtime.dtypes import dtype_of_array, dtype_of_code
 from tondo_runtime.errors import fail
-from tondo_runtime.tensors import Array, SupportsDLPack, array_from_dlpack, array_over, view_array
+from tondo_runtime.tensors import Array, SupportsDLPack, array_from_dlpack, array_over, is_array, view_array
 
-Value: TypeAlias = None | bool | int | float | str | Array | tuple[int, int] | np.dtype[np.generic]
+Value: TypeAlias = bool | int | float | str | Array | tuple[int, int] | np.dtype[np.generic] | None
 """What a foreign function can receive: plain values, strings, arrays, a device, an element type."""
 
 
@@ -61,6 +61,8 @@ def load_value(value: AnyValue) -> Value:
     Raises:
         RuntimeFailure: TND-U005 for an unknown type code.
     """
+    if value.type_index not in tuple(TypeIndex):
+        fail("TND-U005", f"a value of type code {value.type_index} cannot be passed to Python")
     payload = value.payload
     match value.type_index:
         case TypeIndex.NONE:
@@ -78,10 +80,8 @@ def load_value(value: AnyValue) -> Value:
             return (int(payload.v_device.device_type), int(payload.v_device.device_id))
         case TypeIndex.DL_TENSOR_PTR:
             return array_over(DLTensor.from_address(payload.v_ptr))
-        case TypeIndex.RAW_STR:
+        case _:
             return ctypes.string_at(payload.v_ptr).decode("utf-8", "replace")
-        case other:
-            fail("TND-U005", f"a value of type code {other} cannot be passed to Python")
 
 
 def store_result(address: int | None, value: object) -> None:
@@ -107,14 +107,19 @@ def _store_arg(slot: AnyValue, value: object, keep: list[object]) -> None:
         _store(slot, TypeIndex.RAW_STR).v_ptr = ctypes.addressof(text)
         keep.append(text)
     elif isinstance(value, np.dtype):
-        _store_dtype(slot, value)
-    elif isinstance(value, np.ndarray) or isinstance(value, SupportsDLPack):
-        array = value if isinstance(value, np.ndarray) else array_from_dlpack(value)
-        view = view_array(array)
-        _store(slot, TypeIndex.DL_TENSOR_PTR).v_ptr = view.address
-        keep.extend((array, view))
+        _store_dtype(slot, cast("np.dtype[np.generic]", value))
+    elif is_array(value):
+        _store_array(slot, value, keep)
+    elif isinstance(value, SupportsDLPack):
+        _store_array(slot, array_from_dlpack(value), keep)
     else:
         fail("TND-U005", f"a {type(value).__name__} cannot be passed to a foreign function")
+
+
+def _store_array(slot: AnyValue, array: Array, keep: list[object]) -> None:
+    view = view_array(array)
+    _store(slot, TypeIndex.DL_TENSOR_PTR).v_ptr = view.address
+    keep.extend((array, view))
 
 
 def _store_plain(slot: AnyValue, value: object) -> bool:
