@@ -27,6 +27,7 @@ _TABLE = (
     Code("TND-U005", "invalid argument", 2),
     Code("TND-U006", "file not found", 2),
     Code("TND-U007", "unknown target", 2),
+    Code("TND-U008", "cache not usable", 2),
     # model
     Code("TND-M001", "not a model file", 3),
     Code("TND-M002", "damaged model file", 3),

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from tondo.ir import IRModule, Operator
+from tondo.diagnostics import fail
+from tondo.ir import Operator, TensorFunction
 from tondo.passes.library import Library
 from tondo.passes.reporter import Reporter, SilentReporter
 from tondo.passes.rule import ScheduleRule
@@ -18,8 +20,19 @@ from tondo.target.target import Target
 Precision = Literal["highest", "high", "medium"]
 PRECISIONS: Final[tuple[Precision, ...]] = ("highest", "high", "medium")
 
-Evaluate = Callable[[IRModule, str, Sequence[np.ndarray]], tuple[np.ndarray, ...]]
-"""Runs function ``name`` of a module on arrays; used to fold constants."""
+Array = npt.NDArray[np.generic]
+Evaluate = Callable[[TensorFunction, Sequence[Array]], Sequence[Array]]
+"""Runs a tensor function without scalar parameters on its inputs and returns its outputs; folds constants."""
+
+
+def no_evaluation(function: TensorFunction, inputs: Sequence[Array]) -> Sequence[Array]:
+    """Refuse: the context was made without an evaluator.
+
+    Raises:
+        TondoError: TND-B002, always.
+    """
+    del inputs
+    return fail("TND-B002", f"no evaluator is at hand for '{function.name}'", help="give the context one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ class PassContext:
         rules: schedule rules by name.
         intrinsics: declared instructions that the target has, cheapest first.
         libraries: external kernels for the target, by name of the library.
-        evaluate: runs a function on arrays, or None where constants cannot be folded.
+        evaluate: runs a tensor function on constants.
         numerics: how exact results must be.
         dimensions: bounds ``(low, high)`` of symbolic dimensions by name; ``high`` None means unbounded.
         reporter: receives progress and warnings.
@@ -55,7 +68,7 @@ class PassContext:
     rules: Mapping[str, ScheduleRule] = field(default_factory=dict[str, ScheduleRule])
     intrinsics: tuple[Intrinsic, ...] = ()
     libraries: Mapping[str, Library] = field(default_factory=dict[str, Library])
-    evaluate: Evaluate | None = None
+    evaluate: Evaluate = no_evaluation
     numerics: Numerics = field(default_factory=Numerics)
     dimensions: Mapping[str, tuple[int, int | None]] = field(default_factory=dict[str, tuple[int, int | None]])
     reporter: Reporter = field(default_factory=SilentReporter)

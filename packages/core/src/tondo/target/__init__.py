@@ -5,7 +5,7 @@ from __future__ import annotations
 from tondo.target.baseline import BASELINE_PROVIDERS, BaselineCpu, Interpreter
 from tondo.target.host import host_architecture, host_caches, host_threads, host_triple
 from tondo.target.intrinsic import Intrinsic, LlvmCall, Operand
-from tondo.target.parse import TargetSpec, parse_target
+from tondo.target.parse import TargetSpec, parse_target, target_fields
 from tondo.target.provider import TargetProvider, change_features
 from tondo.target.target import Attribute, Caches, Target
 
@@ -27,4 +27,5 @@ __all__ = [
     "host_threads",
     "host_triple",
     "parse_target",
+    "target_fields",
 ]

@@ -24,7 +24,7 @@ class _Baseline:
 
 
 _BASELINES: Final = {
-    "x86_64": _Baseline(frozenset({"cx8", "cmov", "fxsr", "mmx", "sse", "sse2", "x87"}), 128, 16),
+    "x86_64": _Baseline(frozenset({"cx8", "cmov", "fxsr", "mmx", "sse", "sse2"}), 128, 16),
     "aarch64": _Baseline(frozenset({"fp-armv8", "neon"}), 128, 32),
     "riscv64": _Baseline(frozenset({"m", "a", "f", "d", "c"}), 0, 0),
 }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import os
 import platform
 import sys
 from pathlib import Path
 from typing import Final
 
 from tondo.target.target import Caches
+from tondo_runtime.host import default_threads
 
 DEFAULT_CACHES: Final = Caches(32 << 10, 512 << 10, 8 << 20)
 """Sizes assumed where the machine does not tell: those of a small desktop CPU."""
@@ -17,7 +16,6 @@ DEFAULT_CACHES: Final = Caches(32 << 10, 512 << 10, 8 << 20)
 _ARCHITECTURES: Final = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 _SYSTEMS: Final = {"linux": "unknown-linux-gnu", "darwin": "apple-darwin", "win32": "pc-windows-msvc"}
 _CACHE_ROOT: Final = Path("/sys/devices/system/cpu/cpu0/cache")
-_CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 
 
 def host_architecture() -> str:
@@ -51,25 +49,9 @@ def host_caches(root: Path = _CACHE_ROOT) -> Caches:
     return Caches(sizes[1], sizes.get(2, 0), sizes.get(3, 0))
 
 
-def host_threads(cgroup: Path = _CGROUP_ROOT) -> int:
-    """Return how many threads can run at the same time: the affinity mask, capped by the control group's quota."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    quota = _quota(cgroup)
-    return max(1, affinity if quota is None else min(affinity, math.ceil(quota)))
-
-
-def _quota(root: Path) -> float | None:
-    try:
-        limit, _, period = (root / "cpu.max").read_text().strip().partition(" ")
-        return None if limit == "max" else int(limit) / int(period or 100_000)
-    except (OSError, ValueError, ZeroDivisionError):
-        pass
-    try:
-        limit = (root / "cpu" / "cpu.cfs_quota_us").read_text()
-        period = (root / "cpu" / "cpu.cfs_period_us").read_text()
-        return None if int(limit) <= 0 else int(limit) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
+def host_threads() -> int:
+    """Return how many threads can run at the same time: the affinity mask, cut by the control group's quota."""
+    return default_threads()
 
 
 def _bytes(text: str) -> int:

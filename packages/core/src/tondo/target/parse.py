@@ -45,7 +45,7 @@ def parse_target(spec: TargetSpec, providers: Iterable[TargetProvider]) -> Targe
     """
     if isinstance(spec, Target):
         return spec
-    request = _from_text(spec) if isinstance(spec, str) else _from_mapping(spec)
+    request = _from_mapping(target_fields(spec) if isinstance(spec, str) else spec)
     ordered = sorted(providers, key=lambda provider: (-provider.priority, provider.name))
     matching = [provider for provider in ordered if provider.kind == request.kind]
     if not matching:
@@ -78,7 +78,12 @@ def _make(request: _Request, providers: list[TargetProvider]) -> Target:
     )
 
 
-def _from_text(text: str) -> _Request:
+def target_fields(text: str) -> dict[str, object]:
+    """Return the mapping that the short form ``text`` stands for.
+
+    Raises:
+        TondoError: TND-U007 if it is not a target.
+    """
     head, *rest = text.split(",")
     fields: dict[str, object] = {}
     kind, equals, cpu = head.partition("=")
@@ -98,7 +103,7 @@ def _from_text(text: str) -> _Request:
             fields["threads"] = int(value)
         else:
             fail("TND-U007", f"not a target option: {item!r}", help="write 'threads=2' or 'features=+avx2:-fma'")
-    return _from_mapping(fields)
+    return fields
 
 
 def _from_mapping(spec: Mapping[str, object]) -> _Request:

@@ -1,0 +1,214 @@
+"""The model of a pipeline file: every key, its type, its default.
+
+An example::
+
+    tondo: 1
+    model:      {path: resnet50.onnx, inputs: {data: [batch, 3, 224, 224]}}
+    target:     {kind: cpu, cpu: native, threads: 2}
+    numerics:   {float32_matmul: highest}
+    dimensions: {batch: {min: 1, max: 64}}
+    passes:
+      - graph.fold_constants
+      - {use: graph.fuse, max_ops: 64}
+    codegen:    {use: llvm, opt_level: 3}
+    verify:     ensured
+    cache:      true
+
+Keys that are not listed here are refused. Loading a file, with places in every error, is
+:mod:`tondo.driver.config_file`; checking names against what plugins brought is :mod:`tondo.driver.pipeline`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from tondo.diagnostics import TondoError
+from tondo.passes import Precision, Verify
+from tondo.target import target_fields
+
+MAX_RANK: Final = 32
+MAX_DIM: Final = 1 << 40
+
+_STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+_WITH_OPTIONS: Final = ConfigDict(extra="allow", strict=True, frozen=True, use_attribute_docstrings=True)
+
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _dim(value: object) -> object:
+    if isinstance(value, str) and value.isidentifier():
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DIM:
+        return value
+    msg = f"should be a size or the name of a dimension, not {value!r}"
+    raise ValueError(msg)
+
+
+def _attribute(value: object) -> object:
+    if isinstance(value, bool | int | float | str):
+        return value
+    msg = "should be a number, a text, or true or false"
+    raise ValueError(msg)
+
+
+# Checked by functions, not as unions: pydantic names the branches of a union in the places of its errors.
+Dim = Annotated[
+    int | str,
+    PlainValidator(_dim),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_DIM}, {"type": "string"}]}),
+]
+AttributeValue = Annotated[
+    bool | int | float | str,
+    PlainValidator(_attribute),
+    WithJsonSchema({"type": ["boolean", "integer", "number", "string"]}),
+]
+
+
+class ModelConfig(BaseModel):
+    """What to compile."""
+
+    model_config = _STRICT
+
+    path: Name | None = None
+    """File of the model, relative to the pipeline file; may be left out where the model is given otherwise."""
+    name: Name | None = None
+    """Name of the compiled module."""
+    inputs: dict[Name, Annotated[list[Dim], Field(max_length=MAX_RANK)]] = Field(default_factory=dict)
+    """Shapes by input name; a dimension is a size or the name of a symbolic dimension."""
+    options: dict[Name, JsonValue] = Field(default_factory=dict)
+    """Options of the frontend that reads the model."""
+
+
+class TargetConfig(BaseModel):
+    """What to compile for."""
+
+    model_config = _STRICT
+
+    kind: Name = "cpu"
+    """``cpu``, ``interp`` or a kind that a plugin brings."""
+    cpu: Name = "native"
+    """``native`` for this machine, or a name that a plugin knows."""
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """How many threads one call uses; as many as can run at once if left out."""
+    features: list[Name] = Field(default_factory=list)
+    """Changes to the CPU's features, such as ``+avx2`` or ``-avx512f``."""
+    attrs: dict[Name, AttributeValue] = Field(default_factory=dict)
+    """Further facts that a target plugin documents."""
+
+
+class NumericsConfig(BaseModel):
+    """How exact results must be."""
+
+    model_config = _STRICT
+
+    float32_matmul: Precision = "highest"
+    """``highest``: IEEE float32; ``high``: as sums of bfloat16 products; ``medium``: bfloat16 products."""
+
+
+class DimensionConfig(BaseModel):
+    """Bounds of a symbolic dimension."""
+
+    model_config = _STRICT
+
+    min: Annotated[int, Field(ge=0, le=MAX_DIM)] = 1
+    """Smallest size."""
+    max: Annotated[int, Field(ge=0, le=MAX_DIM)] | None = None
+    """Largest size; unbounded if left out."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DimensionConfig:
+        if self.max is not None and self.max < self.min:
+            msg = f"should have max >= min, not {self.max} < {self.min}"
+            raise ValueError(msg)
+        return self
+
+
+class PassConfig(BaseModel):
+    """One pass with its options; the options are those fields of the pass that differ from its defaults."""
+
+    model_config = _WITH_OPTIONS
+
+    use: Name
+    """Registered name of the pass."""
+
+
+class CodegenConfig(BaseModel):
+    """The code generator with its options."""
+
+    model_config = _WITH_OPTIONS
+
+    use: Name | None = None
+    """Registered name; the only one that supports the target if left out."""
+
+
+def _use(value: object) -> object:
+    return {"use": value} if isinstance(value, str) else value
+
+
+def _target(value: object) -> object:
+    """Take the short form of a target apart."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return target_fields(value)
+    except TondoError as error:
+        raise ValueError(f"is {error.diagnostics[0].message}") from None
+
+
+def _range(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"min": value, "max": value}
+    return value
+
+
+def _short(model: type[BaseModel], short: dict[str, object]) -> WithJsonSchema:
+    """JSON Schema of a model that may also be written in a short form."""
+    return WithJsonSchema({"anyOf": [short, model.model_json_schema()]})
+
+
+PassEntry = Annotated[PassConfig, BeforeValidator(_use), _short(PassConfig, {"type": "string"})]
+TargetEntry = Annotated[TargetConfig, BeforeValidator(_target), _short(TargetConfig, {"type": "string"})]
+CodegenEntry = Annotated[CodegenConfig, BeforeValidator(_use), _short(CodegenConfig, {"type": "string"})]
+DimensionEntry = Annotated[DimensionConfig, BeforeValidator(_range), _short(DimensionConfig, {"type": "integer"})]
+
+
+class Config(BaseModel):
+    """A pipeline file."""
+
+    model_config = _STRICT
+
+    tondo: Literal[1] = 1
+    """Version of the file format."""
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    """What to compile."""
+    target: TargetEntry = Field(default_factory=TargetConfig)
+    """What to compile for, such as ``native``, ``cpu=haswell``, ``interp``, or the mapping."""
+    numerics: NumericsConfig = Field(default_factory=NumericsConfig)
+    """How exact results must be."""
+    dimensions: dict[Name, DimensionEntry] = Field(default_factory=dict)
+    """Bounds of symbolic dimensions; a number fixes the dimension."""
+    passes: list[PassEntry] | None = None
+    """The passes in order; the default pipeline of the target's kind if left out."""
+    codegen: CodegenEntry = Field(default_factory=CodegenConfig)
+    """The code generator."""
+    verify: Verify = "ensured"
+    """How much the harness verifies: ``ensured``, ``each-pass`` or ``never``."""
+    cache: bool = True
+    """Whether a compiled artifact may be taken from, and put into, the cache of this user."""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a pipeline file, for editors."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tondo pipeline", **schema}

@@ -1,0 +1,183 @@
+"""The manifest of a compiled module: what the runtime must know to call it.
+
+The pipeline leaves a module whose attributes describe the entry function (see :func:`signature_of`), or whose graph
+function ``main`` still stands for the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from tondo import __version__
+from tondo.diagnostics import fail
+from tondo.ir import Attrs, Binary, Const, DType, Expr, IRModule, TensorType, Var
+from tondo.plugin import CompiledCode
+from tondo.target import Target
+from tondo_runtime import CodeSpec, ConstantSpec, Manifest, SymbolSpec, TargetSpec, TensorSpec
+from tondo_runtime.dims import Dim, DimOperator, DimTree
+
+ENTRY: Final = "main"
+
+_OPERATORS: Final = frozenset({"add", "sub", "mul", "floordiv", "floormod", "min", "max"})
+_SUFFIXES: Final = {"object": "o", "shared": "so"}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What the entry function takes, in the order of its arguments: symbols, inputs, outputs, constants, workspace."""
+
+    symbols: tuple[SymbolSpec, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    constants: tuple[str, ...]
+    workspace: Dim
+
+
+def signature_of(module: IRModule) -> Signature:
+    """Return the signature that the pipeline's last pass left in the attributes of ``module``.
+
+    The attributes are ``symbols`` (names, or mappings ``{name, min}``), ``inputs`` and ``outputs`` (mappings
+    ``{name, dtype, shape}``), ``constants`` (names of the module's constants in the order of the arguments) and
+    ``workspace`` (bytes). Shapes and bytes are expressions over the symbols.
+
+    Raises:
+        TondoError: TND-B001 if an attribute is missing or of another form.
+    """
+    attrs = module.attrs
+    for name in ("symbols", "inputs", "outputs", "constants", "workspace"):
+        if name not in attrs:
+            fail(
+                "TND-B001",
+                f"the module has no attribute '{name}' after the last pass",
+                help="end the pipeline with the passes that make the host function",
+            )
+    return Signature(
+        tuple(_symbol(entry) for entry in _items(attrs["symbols"])),
+        tuple(_tensor(entry) for entry in _items(attrs["inputs"])),
+        tuple(_tensor(entry) for entry in _items(attrs["outputs"])),
+        tuple(_name(entry) for entry in _items(attrs["constants"])),
+        dim_of(attrs["workspace"]),
+    )
+
+
+def graph_signature(module: IRModule) -> Signature:
+    """Return the signature of the graph function ``main``, for the interpreter.
+
+    Raises:
+        TondoError: TND-B001 if there is none, or if a parameter or result is not a tensor of known rank.
+    """
+    function = module.functions.get(ENTRY)
+    if function is None or not hasattr(function, "bindings"):
+        fail("TND-B001", f"the module has no graph function '{ENTRY}'")
+    graph = module.graph(ENTRY)
+    names = graph.attrs.get("outputs", ())
+    labels = [str(name) for name in names] if isinstance(names, tuple) else []
+    labels += [getattr(atom, "name", f"output{index}") for index, atom in enumerate(graph.results)][len(labels) :]
+    inputs = tuple(_typed(param.name, param.type) for param in graph.params)
+    outputs = tuple(_typed(name, atom.type) for name, atom in zip(labels, graph.results, strict=True))
+    symbols = dict.fromkeys(name for spec in (*inputs, *outputs) for dim in spec.shape for name in _symbols(dim))
+    return Signature(tuple(SymbolSpec(name) for name in symbols), inputs, outputs, (), 0)
+
+
+def make_manifest(
+    module: IRModule,
+    code: CompiledCode,
+    target: Target,
+    name: str,
+    plugins: Mapping[str, str],
+    pipeline: Mapping[str, object],
+) -> Manifest:
+    """Return the manifest of ``module`` compiled to ``code``; digests are filled in when it is written."""
+    signature = signature_of(module)
+    constants = [(constant, module.constants[constant].array) for constant in signature.constants]
+    return Manifest(
+        name=name,
+        entry=ENTRY,
+        inputs=signature.inputs,
+        outputs=signature.outputs,
+        symbols=signature.symbols,
+        constants=tuple(ConstantSpec(key, array.dtype.name, array.shape) for key, array in constants),
+        workspace=signature.workspace,
+        kernels=code.kernels,
+        packed=code.packed,
+        target=TargetSpec(target.kind, target.triple, target.cpu, tuple(sorted(code.features or target.features))),
+        code=tuple(CodeSpec(member_of(entry.name, entry.kind), entry.kind, "") for entry in code.objects),
+        producer={"tondo": __version__},
+        plugins=dict(plugins),
+        pipeline=dict(pipeline),
+    )
+
+
+def member_of(name: str, kind: str) -> str:
+    """Return the path inside an artifact of one piece of machine code."""
+    return f"code/{name}.{_SUFFIXES[kind]}"
+
+
+def dim_of(value: object) -> Dim:
+    """Return an expression over symbols as a dimension of the manifest.
+
+    Raises:
+        TondoError: TND-B001 for an operation that the runtime cannot evaluate.
+    """
+    match value:
+        case bool():
+            pass
+        case int() | str():
+            return value
+        case Const():
+            return int(value.value)
+        case Var():
+            return value.name
+        case Binary() if value.op in _OPERATORS:
+            return DimTree(cast("DimOperator", value.op), dim_of(value.a), dim_of(value.b))
+        case _:
+            pass
+    return fail("TND-B001", f"the dimension {value!r} cannot be computed at run time")
+
+
+def _symbols(dim: Dim) -> list[str]:
+    match dim:
+        case int():
+            return []
+        case str():
+            return [dim]
+        case DimTree():
+            return [*_symbols(dim.left), *_symbols(dim.right)]
+
+
+def _symbol(entry: object) -> SymbolSpec:
+    if isinstance(entry, Attrs):
+        minimum = entry.get("min", 1)
+        return SymbolSpec(_name(entry["name"]), minimum if isinstance(minimum, int) else 1)
+    return SymbolSpec(_name(entry))
+
+
+def _tensor(entry: object) -> TensorSpec:
+    if not isinstance(entry, Attrs):
+        fail("TND-B001", f"an input or output is described by {entry!r}, not by a mapping")
+    shape = tuple(dim_of(dim) for dim in _items(entry["shape"]))
+    return TensorSpec(_name(entry["name"]), str(entry["dtype"]), shape)
+
+
+def _typed(name: str, type_: object) -> TensorSpec:
+    if not isinstance(type_, TensorType) or type_.shape is None:
+        fail("TND-B001", f"'{name}' is not a tensor of known rank")
+    return TensorSpec(name, str(type_.dtype), tuple(dim_of(dim) for dim in type_.shape))
+
+
+def _items(value: object) -> Iterable[object]:
+    if not isinstance(value, tuple):
+        fail("TND-B001", f"a list is described by {value!r}")
+    return cast("tuple[object, ...]", value)
+
+
+def _name(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case Var():
+            return value.name
+        case DType() | Expr() | _:
+            return fail("TND-B001", f"{value!r} stands where a name belongs")
