@@ -1,0 +1,7 @@
+"""The standard passes: graph level, tensor level, host."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Memory planning and the host function."""

@@ -1,0 +1,70 @@
+"""The plugin ``passes``: the standard passes and the default pipeline of CPU targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tondo.passes import Pass
+from tondo.plugin import PassSpec, Pipeline, PluginInfo, hookimpl
+from tondo_passes.graph.common_subexpressions import CommonSubexpressions
+from tondo_passes.graph.dead_code import DeadCode
+from tondo_passes.graph.define import Define
+from tondo_passes.graph.fold_constants import FoldConstants
+from tondo_passes.graph.fold_scale import FoldScale
+from tondo_passes.graph.fuse import Fuse
+from tondo_passes.graph.own_results import OwnResults
+from tondo_passes.graph.simplify import SimplifyGraph
+from tondo_passes.graph.split_constant_stages import SplitConstantStages
+from tondo_passes.host.lower import LowerHost
+from tondo_passes.host.plan_memory import PlanMemory
+from tondo_passes.tensor import CompactBuffers, Flatten, LiftWorkspace, LowerBlocks, Simplify, Vectorize
+from tondo_passes.tensor.schedule import ScheduleFunctions
+
+TONDO_PLUGIN = PluginInfo("passes", min_core="0.1")
+
+CPU = Pipeline(
+    "cpu",
+    tuple(
+        PassSpec(name)
+        for name in (
+            "graph.fold_constants",
+            "graph.common_subexpressions",
+            "graph.dead_code",
+            "graph.define",
+            "graph.own_results",
+            "graph.simplify",
+            "graph.split_constant_stages",
+            "graph.fold_constants",
+            "graph.fold_scale",
+            "graph.common_subexpressions",
+            "graph.fuse",
+            "graph.dead_code",
+            "tensor.schedule",
+            "tensor.lower_blocks",
+            "tensor.simplify",
+            "tensor.compact_buffers",
+            "tensor.lift_workspace",
+            "tensor.vectorize",
+            "tensor.simplify",
+            "tensor.flatten",
+            "host.plan_memory",
+            "host.lower",
+        )
+    ),
+    "any model to native code of a CPU",
+)
+
+
+@hookimpl
+def register_passes() -> Sequence[type[Pass]]:
+    """Return the standard passes."""
+    return [
+        CommonSubexpressions, CompactBuffers, DeadCode, Define, Flatten, FoldConstants, FoldScale, Fuse, LiftWorkspace,
+        LowerBlocks, LowerHost, OwnResults, PlanMemory, ScheduleFunctions, Simplify, SimplifyGraph, SplitConstantStages, Vectorize,
+    ]
+
+
+@hookimpl
+def register_pipelines() -> Sequence[Pipeline]:
+    """Return the default pipeline of CPU targets."""
+    return [CPU]
