@@ -10,11 +10,15 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tondo.diagnostics import fail
+
+if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
 
 Array = npt.NDArray[np.generic]
 Dim = int | str
@@ -58,7 +62,7 @@ def _read(path: Path) -> Array | dict[str, Array]:
         fail("TND-U006", f"no such file: {path}")
     try:
         with path.open("rb") as stream:
-            content = np.load(stream, allow_pickle=False)
+            content = cast("Array | NpzFile[np.generic]", np.load(stream, allow_pickle=False))
             if isinstance(content, np.ndarray):
                 return content
             with content:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tondo.diagnostics import CODES, TondoError
 from tondo_cli.app import build
@@ -54,7 +54,7 @@ def _defect(words: Sequence[str], error: Exception) -> int:
     return code.exit_status
 
 
-def _report(words: Sequence[str], text: str, value: dict[str, object]) -> None:
+def _report(words: Sequence[str], text: str, value: Mapping[str, object]) -> None:
     if "--json" in words:
         sys.stdout.write(json.dumps({"error": value}) + "\n")
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class Output:
             sys.stdout.write(printable(line) + "\n")
 
     @contextmanager
-    def working(self) -> Iterator[Reporter]:
+    def working(self) -> Generator[Reporter]:
         """Show what a compilation reports while the block runs: a bar on a terminal, plain lines elsewhere."""
         if self.json or not sys.stderr.isatty():
             yield LineReporter()
