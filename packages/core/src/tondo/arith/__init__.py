@@ -8,5 +8,19 @@ from __future__ import annotations
 from tondo.arith.affine import Affine
 from tondo.arith.analyzer import Analyzer, RangeLike, affine
 from tondo.arith.interval import EVERYTHING, Interval
+from tondo.arith.itermap import IterationMap, IterSplit, IterSum, iteration_map
+from tondo.arith.project import project
 
-__all__ = ["EVERYTHING", "Affine", "Analyzer", "Interval", "RangeLike", "affine"]
+__all__ = [
+    "EVERYTHING",
+    "Affine",
+    "Analyzer",
+    "Interval",
+    "IterSplit",
+    "IterSum",
+    "IterationMap",
+    "RangeLike",
+    "affine",
+    "iteration_map",
+    "project",
+]
