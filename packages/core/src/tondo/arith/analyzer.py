@@ -39,7 +39,7 @@ class Analyzer:
             if isinstance(limits, Interval):
                 self._knowledge = self._knowledge.with_fact(var, limits)
             else:
-                self._bound(var, as_expr(limits[0]), as_expr(limits[1]))
+                self._knowledge = self._bound(var, as_expr(limits[0]), as_expr(limits[1]))
             self._clear()
 
     def _clear(self) -> None:
@@ -49,14 +49,15 @@ class Analyzer:
         self._ranges: dict[Affine, Interval] = {}
         self._proofs: dict[Affine, bool] = {}
 
-    def _bound(self, var: Var, begin: Expr, extent: Expr) -> None:
+    def _bound(self, var: Var, begin: Expr, extent: Expr) -> Knowledge:
         low = self.form(begin)
         high = self.tidy(low + self.form(extent)).shift(-1)
         limits = Interval(self.range_of(low).low, self.range_of(high).high)
-        self._knowledge = self._knowledge.with_bounds(var, limits, low, high)
+        return self._knowledge.with_bounds(var, limits, low, high)
 
-    def _copy(self, knowledge: Knowledge) -> Analyzer:
-        made = Analyzer()
+    @classmethod
+    def _of(cls, knowledge: Knowledge) -> Analyzer:
+        made = cls()
         made._knowledge = knowledge
         return made
 
@@ -64,10 +65,7 @@ class Analyzer:
 
     def with_range(self, var: Var, begin: ExprLike, extent: ExprLike) -> Analyzer:
         """Return an analyzer that also knows ``begin <= var < begin + extent`` (either may be symbolic)."""
-        made = self._copy(self._knowledge)
-        made._bound(var, as_expr(begin), as_expr(extent))
-        made._clear()
-        return made
+        return self._of(self._bound(var, as_expr(begin), as_expr(extent)))
 
     def assume(self, condition: Expr) -> Analyzer:
         """Return an analyzer that also takes the boolean ``condition`` as true.
@@ -78,7 +76,7 @@ class Analyzer:
         knowledge = self._knowledge
         for part in _conjuncts(condition):
             knowledge = self._learn(knowledge, part)
-        return self._copy(knowledge)
+        return self._of(knowledge)
 
     def simplify(self, expr: Expr) -> Expr:
         """Return the canonical, smallest known form of ``expr``; of equal value wherever ``expr`` is defined."""

@@ -44,8 +44,8 @@ def _binary(rules: Rules, expr: Binary) -> Affine:
             return floordiv_form(rules, a, b)
         case "floormod":
             return floormod_form(rules, a, b)
-        case "min" | "max":
-            return minmax_form(rules, expr.op, a, b)
+        case "min" | "max" as op:
+            return minmax_form(rules, op, a, b)
         case "truncdiv" | "truncmod" if rules.nonnegative(a) and positive(rules, b):
             return floordiv_form(rules, a, b) if expr.op == "truncdiv" else floormod_form(rules, a, b)
         case "shl" if b.is_constant and 0 <= b.constant < 63:

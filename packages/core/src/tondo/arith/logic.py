@@ -12,8 +12,11 @@ from typing import Final
 from tondo.arith.affine import Affine
 from tondo.arith.rules import Rules
 from tondo.ir import BOOL, INT64, Binary, Compare, Const, Expr, Select, Unary, compare, logical_and, logical_or
+from tondo.ir.expr import CompareOp
 
-_NEGATED: Final = {"eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
+_NEGATED: Final[dict[CompareOp, CompareOp]] = {
+    "eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt",
+}
 TRUE: Final = Const(True, BOOL)
 FALSE: Final = Const(False, BOOL)
 
@@ -39,7 +42,7 @@ def simplify_condition(rules: Rules, expr: Expr) -> Expr | None:
             return None
 
 
-def comparison(rules: Rules, op: str, a: Affine, b: Affine) -> Expr:
+def comparison(rules: Rules, op: CompareOp, a: Affine, b: Affine) -> Expr:
     """Return the canonical form of a comparison of two int64 values."""
     match op:
         case "lt":
@@ -115,11 +118,11 @@ def _negate(rules: Rules, condition: Expr) -> Expr:
         return condition.a
     if isinstance(condition, Compare):
         if condition.op in {"eq", "ne"}:
-            return Compare(_NEGATED[condition.op], condition.a, condition.b)  # type: ignore[arg-type]
+            return Compare(_NEGATED[condition.op], condition.a, condition.b)
         if condition.a.dtype == INT64:
             return comparison(rules, _NEGATED[condition.op], rules.form(condition.a), rules.form(condition.b))
         if not condition.a.dtype.is_float:
-            return Compare(_NEGATED[condition.op], condition.a, condition.b)  # type: ignore[arg-type]
+            return Compare(_NEGATED[condition.op], condition.a, condition.b)
     return Unary("not", condition)
 
 

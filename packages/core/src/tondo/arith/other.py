@@ -35,6 +35,7 @@ from tondo.ir import (
     select,
     sub,
 )
+from tondo.ir.expr import BinaryOp, CompareOp
 
 _FOLDING: Final[dict[str, Callable[[Expr, Expr], Expr]]] = {
     "add": add,
@@ -141,9 +142,9 @@ def _vector(rules: Rules, base: Expr, stride: Expr, lanes: int) -> Expr:
     return Ramp(base, stride, lanes)
 
 
-def _lanes(rules: Rules, op: str, a: Expr, b: Expr) -> Expr | None:
+def _lanes(rules: Rules, op: BinaryOp, a: Expr, b: Expr) -> Expr | None:
     if isinstance(a, Broadcast) and isinstance(b, Broadcast) and a.dtype.element == INT64:
-        return Broadcast(rules.simplify(Binary(op, a.value, b.value)), a.lanes)  # type: ignore[arg-type]
+        return Broadcast(rules.simplify(Binary(op, a.value, b.value)), a.lanes)
     left, right = _line(a), _line(b)
     if left is None or right is None:
         return None
@@ -171,7 +172,7 @@ def _lanes(rules: Rules, op: str, a: Expr, b: Expr) -> Expr | None:
     return None
 
 
-def _decide_lanes(rules: Rules, op: str, a: Expr, b: Expr) -> Expr | None:
+def _decide_lanes(rules: Rules, op: CompareOp, a: Expr, b: Expr) -> Expr | None:
     """Decide a comparison of two arithmetic sequences when all lanes agree."""
     left, right = _line(a), _line(b)
     if left is None or right is None or a.dtype.lanes == 1:
@@ -179,9 +180,9 @@ def _decide_lanes(rules: Rules, op: str, a: Expr, b: Expr) -> Expr | None:
     lanes = a.dtype.lanes
     if op in {"eq", "ne"} and not (isinstance(a, Broadcast) and isinstance(b, Broadcast)):
         return None
-    first = rules.simplify(Compare(op, left[0], right[0]))  # type: ignore[arg-type]
+    first = rules.simplify(Compare(op, left[0], right[0]))
     ends = [add(side[0], mul(side[1], lanes - 1)) for side in (left, right)]
-    last = rules.simplify(Compare(op, ends[0], ends[1]))  # type: ignore[arg-type]
+    last = rules.simplify(Compare(op, ends[0], ends[1]))
     if isinstance(first, Const) and first == last:
         return Broadcast(first, lanes)
     if isinstance(a, Broadcast) and isinstance(b, Broadcast):

@@ -102,10 +102,10 @@ class _Elimination:
                     result = floordiv_form(self.rules, inner, divisor)
             case Binary(op="floormod") if not _mentions(atom.b, self.var):
                 result = self._remainder(atom, least=least)
-            case Binary(op="min" | "max"):
+            case Binary(op="min" | "max" as op):
                 a = self.extreme(self.rules.form(atom.a), least=least)
                 b = self.extreme(self.rules.form(atom.b), least=least)
-                result = None if a is None or b is None else minmax_form(self.rules, atom.op, a, b)
+                result = None if a is None or b is None else minmax_form(self.rules, op, a, b)
             case Select():
                 a = self.extreme(self.rules.form(atom.a), least=least)
                 b = self.extreme(self.rules.form(atom.b), least=least)

@@ -87,7 +87,7 @@ def _by_relaxing(rules: Rules, value: Affine, atom: Expr, k: int) -> Iterator[tu
     c = int(atom.b.value)
     if c <= 0 or k % c:
         return
-    # (x - c + 1) / c <= x // c <= x / c
+    # The quotient lies between the exact fractions of x-c+1 and of x.
     rest, m = value.without(atom), k // c
     inner = rules.form(atom.a)
     yield (rest + (inner.shift(1 - c) if k > 0 else inner).scale(m),)

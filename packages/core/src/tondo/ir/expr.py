@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from tondo.diagnostics.span import Span
 from tondo.ir.dtype import BOOL, FLOAT32, INT64, DType
@@ -23,7 +23,7 @@ BinaryOp = Literal["add", "sub", "mul", "div", "floordiv", "floormod", "truncdiv
                    "and", "or", "xor", "shl", "shr"]
 UnaryOp = Literal["neg", "not"]
 CompareOp = Literal["eq", "ne", "lt", "le", "gt", "ge"]
-ExprLike = "Expr | int | float | bool"
+ExprLike: TypeAlias = "Expr | int | float | bool"
 
 BINARY_OPS: Final = frozenset(BinaryOp.__args__)  # type: ignore[attr-defined]
 COMPARE_OPS: Final = frozenset(CompareOp.__args__)  # type: ignore[attr-defined]
