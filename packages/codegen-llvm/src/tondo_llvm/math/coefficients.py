@@ -1,7 +1,7 @@
 """Polynomial coefficients of the single-precision functions, lowest power first.
 
 Weighted minimax fits with every coefficient rounded to the precision it is used in, derived for Tondo by
-``tests/math/fit_coefficients.py`` (which says what each polynomial approximates, where, and how closely; a test
+:mod:`tondo_llvm.math.fit` (which says what each polynomial approximates, where, and how closely; a test
 checks it against this table).
 """
 
