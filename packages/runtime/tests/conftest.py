@@ -372,7 +372,9 @@ def axpy(
 def shared_axpy(objects: Callable[[str], bytes]) -> Iterator[tondo_runtime.Session]:
     """A session of axpy for property tests, which may not use a fixture made per test."""
     manifest = make_axpy_manifest()
-    with tondo_runtime.Session(manifest, {"code/0.o": objects(AXPY)}, {"scale": np.array([2.5], np.float32)}) as session:
+    with tondo_runtime.Session(
+        manifest, {"code/0.o": objects(AXPY)}, {"scale": np.array([2.5], np.float32)}
+    ) as session:
         yield session
 
 

@@ -184,6 +184,8 @@ def _bytes(spec: TensorSpec, shape: tuple[int, ...]) -> int:
 def _as_array(role: str, spec: TensorSpec, value: object) -> Array:
     if is_array(value):
         return value
+    if isinstance(value, np.generic):
+        return np.asarray(value)
     if not isinstance(value, SupportsDLPack):
         fail(
             "TND-U005",

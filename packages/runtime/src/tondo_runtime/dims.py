@@ -20,7 +20,7 @@ _INFIX = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "floormod": "%"}
 _FORM = "a dimension is an integer, a symbol or [operator, dimension, dimension]"
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
-MAX_DEPTH = 500
+MAX_DEPTH = 200
 """Deepest accepted tree."""
 
 

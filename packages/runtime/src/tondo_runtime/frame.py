@@ -15,6 +15,7 @@ import numpy as np
 
 from tondo_runtime.abi import ABI_VERSION, AnyValue, Context, PackedEntry, SetError, TypeIndex, address_of
 from tondo_runtime.dtypes import dtype_of
+from tondo_runtime.errors import fail
 from tondo_runtime.registry import TRAMPOLINE_ADDRESS, Handle, PackedFunction
 from tondo_runtime.tensors import Array, TensorView
 
@@ -180,15 +181,16 @@ def _set_error(context: int | None, kind: bytes | None, message: bytes | None) -
 _SET_ERROR_ADDRESS = address_of(_set_error)
 
 
-def aligned_bytes(size: int) -> tuple[Array, int]:
-    """Return ``size`` uninitialised bytes as the array that owns them, and the offset where aligned memory begins."""
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    return raw, -raw.ctypes.data % ALIGNMENT
-
-
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[np.generic], size: int) -> tuple[Array, int]:
-    """Return an uninitialised array of ``size`` bytes and its address, a multiple of 64."""
-    raw = np.empty(size + ALIGNMENT, np.uint8)
+    """Return an uninitialised array of ``size`` bytes and its address, a multiple of 64.
+
+    Raises:
+        RuntimeFailure: TND-R003 if there is no memory for it.
+    """
+    try:
+        raw = np.empty(size + ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError):
+        fail("TND-R003", f"there is no memory for {size} bytes", help="use smaller inputs")
     address = raw.ctypes.data
     offset = -address % ALIGNMENT
     return np.ndarray(shape, dtype, raw, offset), address + offset

@@ -20,8 +20,9 @@ from tondo_runtime.abi import ClockNs, SafeCall, address_of
 from tondo_runtime.artifact import Artifact
 from tondo_runtime.binding import arrange, make_plan, take_input, take_output
 from tondo_runtime.code import Code, CodeBytes, load_code
+from tondo_runtime.dtypes import dtype_of
 from tondo_runtime.errors import RuntimeFailure, fail, suggest
-from tondo_runtime.frame import ALIGNMENT, ConstantTable, Frame, FrameParts, Plan, aligned_bytes, aligned_empty
+from tondo_runtime.frame import ALIGNMENT, ConstantTable, Frame, FrameParts, Plan, aligned_empty
 from tondo_runtime.host import default_threads
 from tondo_runtime.pool import source_for
 from tondo_runtime.profile import CallBuffer, Profile
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 MAX_PLANS = 32
 """How many sets of input shapes a session remembers."""
 
+_BYTE = dtype_of("uint8").numpy
 CLOCK = "tondo_clock_ns"
 MAX_THREADS = 1024
 
@@ -50,9 +52,8 @@ class _Arena:
     __slots__ = ("_raw", "address", "size")
 
     def __init__(self, size: int) -> None:
-        self._raw, offset = aligned_bytes(size)
+        self._raw, self.address = aligned_empty((size,), _BYTE, size)
         self.size = size
-        self.address = self._raw.ctypes.data + offset
 
 
 class Session:
@@ -286,10 +287,8 @@ class Session:
                 frame = Frame(plan, self._parts)
             if arena is None or arena.size < plan.workspace:
                 arena = _Arena(plan.workspace)
-        except BaseException as error:
+        except BaseException:
             self._release(plan, None, None)
-            if isinstance(error, MemoryError):
-                fail("TND-R003", f"no memory for a workspace of {plan.workspace} bytes", help="use smaller inputs")
             raise
         return plan, frame, arena
 

@@ -163,7 +163,7 @@ def array_over(tensor: DLTensor, keep: object = None) -> Array:
     interface: dict[str, object] = {
         "version": 3,
         "shape": shape,
-        "typestr": "|b1" if dtype.name == "bool" else f"{_kind(dtype)}{dtype.itemsize}",
+        "typestr": dtype.numpy.str if dtype.numpy.isbuiltin == 1 else f"<u{dtype.itemsize}",
         "data": (address, False),
         "strides": tuple(step * dtype.itemsize for step in steps),
     }
@@ -192,11 +192,6 @@ def array_from_dlpack(value: SupportsDLPack) -> Array:
     managed = _ManagedTensor.from_address(_capsule_pointer(capsule, _NAME))
     _capsule_rename(capsule, _USED_NAME)
     return array_over(managed.tensor, keep=_Owner(managed))
-
-
-def _kind(dtype: DType) -> str:
-    kind = dtype.numpy.kind
-    return f"<{kind}" if kind in "iuf" else "<u"
 
 
 def _int64s(address: int | None, count: int) -> tuple[int, ...]:
