@@ -61,7 +61,7 @@ def test_register_get_names_override_remove(name: str) -> None:
     assert info.value.code == "TND-U005"
     tondo_runtime.register(name, lambda x: 3 * x, override=True)
     assert tondo_runtime.get(name)(3) == 9
-    with pytest.raises(RuntimeFailure, match="did you mean 'test.fn'") as info:
+    with pytest.raises(RuntimeFailure, match=r"did you mean 'test\.fn'") as info:
         tondo_runtime.get("test.fm")
     assert info.value.code == "TND-R002"
     tondo_runtime.remove(name)
@@ -269,7 +269,7 @@ def test_session_within_a_foreign_function(foreign: Callable[..., Session], axpy
 def test_missing_foreign_function_is_found_at_load(
     foreign_manifest: Manifest, objects: Objects, ir: dict[str, str]
 ) -> None:
-    with pytest.raises(RuntimeFailure, match="'test.foreign'") as info:
+    with pytest.raises(RuntimeFailure, match=r"'test\.foreign'") as info:
         Session(foreign_manifest, {"code/0.o": objects(ir["foreign"])}, {})
     assert info.value.code == "TND-R002"
 

@@ -121,10 +121,12 @@ def test_malformed_files_are_refused(data: bytes) -> None:
 def test_a_changed_byte_never_breaks_the_reader(position: int, value: int) -> None:
     data = bytearray(blob({"a": np.arange(4, dtype=np.float32), "b": np.ones(16, np.float32)}))
     data[position] = value
+    code = None
     try:
         read_safetensors(memoryview(data))
     except RuntimeFailure as failure:
-        assert failure.code == "TND-A001"
+        code = failure.code
+    assert code in {None, "TND-A001"}
 
 
 def test_reserved_names_and_foreign_types_are_not_written() -> None:

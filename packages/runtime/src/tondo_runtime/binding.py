@@ -6,7 +6,7 @@ shape, TND-U003 element type, TND-U004 missing, TND-U005 anything else. Nothing 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 
@@ -185,7 +185,7 @@ def _as_array(role: str, spec: TensorSpec, value: object) -> Array:
     if is_array(value):
         return value
     if isinstance(value, np.generic):
-        return np.asarray(value)
+        return np.asarray(cast("np.float32", value))
     if not isinstance(value, SupportsDLPack):
         fail(
             "TND-U005",
