@@ -165,3 +165,18 @@ def test_failures_survive_pickling() -> None:
     assert (again.code, again.exit_status) == ("TND-U002", 2)
     with pytest.raises(KeyError):
         RuntimeFailure("TND-Q999", "unknown")
+
+
+def test_symbol_that_no_input_binds_is_refused() -> None:
+    model = manifest(symbols=(SymbolSpec("n"),), inputs=(tensor("x", DimTree("mul", "n", 2)),), outputs=())
+    with pytest.raises(RuntimeFailure, match="no input has the symbol 'n'") as info:
+        make_plan(model, ((4,),))
+    assert info.value.code == "TND-A001"
+
+
+def test_numpy_scalars_are_inputs_and_never_outputs(objects: Objects) -> None:
+    model = manifest(inputs=(tensor("x"),), outputs=(tensor("y"),), code=(CodeSpec("code/0.o", "object", "0" * 64),))
+    with Session(model, {"code/0.o": objects(COPY)}, {}) as session:
+        assert session(np.float32(2.5)) == np.float32(2.5)
+        with pytest.raises(RuntimeFailure, match="the output 'y' is a float32, not an array"):
+            session.run({"x": np.float32(1)}, {"y": np.float32(0)})

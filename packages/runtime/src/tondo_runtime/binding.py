@@ -113,7 +113,8 @@ def bind_symbols(manifest: Manifest, shapes: Sequence[tuple[int, ...]]) -> dict[
     """Return the value of every symbol, from the input shapes.
 
     Raises:
-        RuntimeFailure: TND-U002 if ranks or dimensions disagree with the signature or with each other.
+        RuntimeFailure: TND-U002 if ranks or dimensions disagree with the signature or with each other,
+            TND-A001 if no input binds a symbol.
     """
     values: dict[str, int] = {}
     places: dict[str, str] = {}
@@ -125,6 +126,8 @@ def bind_symbols(manifest: Manifest, shapes: Sequence[tuple[int, ...]]) -> dict[
                 values[dim] = size
                 places[dim] = f"dimension {axis} of '{spec.name}'"
     for symbol in manifest.symbols:
+        if symbol.name not in values:
+            fail("TND-A001", f"no input has the symbol '{symbol.name}' as a dimension of its own")
         if values[symbol.name] < symbol.minimum:
             fail(
                 "TND-U002",
@@ -184,7 +187,7 @@ def _bytes(spec: TensorSpec, shape: tuple[int, ...]) -> int:
 def _as_array(role: str, spec: TensorSpec, value: object) -> Array:
     if is_array(value):
         return value
-    if isinstance(value, np.generic):
+    if role == "input" and isinstance(value, np.generic):
         return np.asarray(cast("np.float32", value))
     if not isinstance(value, SupportsDLPack):
         fail(
