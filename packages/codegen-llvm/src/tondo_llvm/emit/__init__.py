@@ -1,0 +1,14 @@
+"""LLVM IR text of lowered tensor functions.
+
+``emit_function`` is the way in. Rooms in processing order: ``function`` and ``wrapper`` (whole functions), ``statements``,
+``loops``, ``parallel`` and ``calls`` (control), ``expressions``, ``arithmetic``, ``convert``, ``smallfloat``,
+``intrinsics`` and ``mathcall`` (values), ``memory``, ``linear`` and ``form`` (addresses), ``frame``, ``builder`` and
+``types`` (what all of them write with).
+"""
+
+from __future__ import annotations
+
+from tondo_llvm.emit.function import emit_function
+from tondo_llvm.emit.wrapper import PREFIX
+
+__all__ = ["PREFIX", "emit_function"]

@@ -1,0 +1,351 @@
+"""Loads and stores: addresses, alignment, and the instruction that fits the lanes of the index.
+
+Lanes that lie side by side become one vector access; lanes at the same place a scalar access and a splat; lanes a few
+places apart one wider load and a shuffle; everything else gathers and scatters. A predicate (of the access itself, or
+the mask of a Select around) makes masked forms; a scalar one a branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tondo.diagnostics import fail
+from tondo.ir import BOOL, Buffer, DType, Expr, Load, Store
+from tondo_llvm.emit.frame import Frame, Slot
+from tondo_llvm.emit.form import Linear
+from tondo_llvm.emit.linear import Lanes, by_depth, lanes_of, linear, materialize, plain_index, product, scaled, splat
+from tondo_llvm.emit.types import Operand, memory_type, register_type, zero
+
+_MAX_SHUFFLE_STEP: Final = 4
+_ALL: Final = "splat (i1 1)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the lanes of a vector access lie: linear base with a constant step, or one index per lane."""
+
+    base: Linear
+    step: int | None
+    indices: Operand | None = None
+
+
+def address(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[str, int]:
+    """Return the pointer to one element and its provable alignment in bytes."""
+    slot = frame.slot(buffer)
+    return _pointer(frame, slot, buffer, _element(frame, buffer, indices))
+
+
+def load(frame: Frame, expr: Load) -> Operand:
+    """Write a load and return its value (of the register type)."""
+    buffer, dtype = expr.buffer, expr.dtype
+    if dtype.lanes == 1:
+        return _load_scalar(frame, expr)
+    slot = frame.slot(buffer)
+    place = _place(frame, buffer, expr.indices, dtype.lanes)
+    mask = _mask(frame, expr.predicate, dtype.lanes)
+    if place.step == 0:
+        return _load_same(frame, slot, dtype, place.base, mask)
+    if place.step == 1:
+        pointer, align = _pointer(frame, slot, buffer, place.base)
+        raw = _plain_load(frame, pointer, align, dtype) if mask is None else _masked_load(frame, pointer, align, dtype, mask)
+        return _from_memory(frame, raw, dtype)
+    if place.step is not None and 1 < abs(place.step) <= _MAX_SHUFFLE_STEP and mask is None:
+        return _load_strided(frame, slot, buffer, dtype, place.base, place.step)
+    if place.step == -1 and mask is None:
+        return _load_strided(frame, slot, buffer, dtype, place.base, -1)
+    return _gather(frame, slot, dtype, place, mask)
+
+
+def store(frame: Frame, stmt: Store) -> None:
+    """Write a store."""
+    buffer = stmt.buffer
+    lanes = max([stmt.value.dtype.lanes, *(index.dtype.lanes for index in stmt.indices)])
+    dtype = buffer.dtype.element.with_lanes(lanes)
+    if stmt.value.dtype.element != buffer.dtype.element:
+        fail("TND-B004", f"a value of {stmt.value.dtype} is stored to '{buffer.name}' of {buffer.dtype}", span=stmt.span)
+    if lanes == 1:
+        _store_scalar(frame, stmt)
+        return
+    slot = frame.slot(buffer)
+    value = frame.value(stmt.value)
+    if stmt.value.dtype.lanes == 1:
+        value = splat(frame, value, register_type(dtype.element), lanes)
+    place = _place(frame, buffer, stmt.indices, lanes)
+    mask = _mask(frame, stmt.predicate, lanes)
+    raw = _to_memory(frame, value, dtype)
+    if place.step == 1:
+        pointer, align = _pointer(frame, slot, buffer, place.base)
+        if mask is None:
+            frame.out.do(f"store {memory_type(dtype)} {raw}, ptr {pointer}, align {align}")
+        else:
+            _masked_store(frame, raw, pointer, align, dtype, mask)
+        return
+    _scatter(frame, slot, dtype, raw, place, mask)
+
+
+# ------------------------------------------------------------------------------------------------ addresses
+
+
+def _element(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...]) -> Linear:
+    """The position of an element, counted in elements from the start of the buffer."""
+    total = Linear()
+    for index, stride in _strided(buffer, indices):
+        place = linear(frame, index)
+        total = total.plus(_times(frame, place, stride))
+    return total
+
+
+def _strided(buffer: Buffer, indices: tuple[Expr, ...]) -> zip[tuple[Expr, Expr]]:
+    if len(indices) != len(buffer.shape):
+        fail("TND-B004", f"'{buffer.name}' has {len(buffer.shape)} dimensions and is accessed with {len(indices)} indices")
+    return zip(indices, buffer.row_major_strides(), strict=True)
+
+
+def _times(frame: Frame, form: Linear, stride: Expr) -> Linear:
+    step = linear(frame, stride)
+    if step.constant is not None:
+        return form.times(step.constant)
+    if form.constant is not None:
+        return step.times(form.constant)
+    return product(frame, form, step)
+
+
+def _place(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...], lanes: int) -> _Place:
+    forms: list[tuple[Lanes, Expr]] = []
+    for index, stride in _strided(buffer, indices):
+        form = lanes_of(frame, index) if plain_index(index) else None
+        if form is None:
+            return _general_place(frame, buffer, indices, lanes)
+        forms.append((form, stride))
+    base, step = Linear(), Linear()
+    for form, stride in forms:
+        base = base.plus(_times(frame, form.base, stride))
+        if form.step.constant != 0:
+            step = step.plus(_times(frame, form.step, stride))
+    if step.constant is None:
+        return _general_place(frame, buffer, indices, lanes)
+    return _Place(base, step.constant)
+
+
+def _general_place(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...], lanes: int) -> _Place:
+    """One index per lane; scalar parts still go into the base."""
+    pure, kind = frame.out.pure, f"<{lanes} x i64>"
+    base = Linear()
+    total: Operand | None = None
+    for index, stride in _strided(buffer, indices):
+        if index.dtype.lanes == 1:
+            base = base.plus(_times(frame, linear(frame, index), stride))
+            continue
+        value = frame.value(index)
+        if index.dtype.bits != 64:
+            word = "zext" if index.dtype.kind == "uint" else "sext"
+            value = pure(f"{word} {register_type(index.dtype)} {value} to {kind}", "index")
+        factor = materialize(frame, linear(frame, stride))
+        if factor != 1:
+            value = pure(f"mul nsw {kind} {value}, {splat(frame, factor, 'i64', lanes)}", "mul")
+        total = value if total is None else pure(f"add nsw {kind} {total}, {value}", "sum")
+    return _Place(base, None, total)
+
+
+def _pointer(frame: Frame, slot: Slot, buffer: Buffer, position: Linear) -> tuple[str, int]:
+    """Add the terms of the outermost loops first and the constant last, one pointer per depth."""
+    pure, kind, size = frame.out.pure, memory_type(buffer.dtype.element), buffer.dtype.bytes
+    pointer = slot.pointer
+    total: str | None = None
+    depth = -1
+    for name in by_depth(frame, position):
+        term = scaled(frame, name, position.terms[name])
+        if total is not None and frame.out.depth_of(name) == depth:
+            total = pure(f"add nsw i64 {total}, {term}", "sum")
+            continue
+        if total is not None:
+            pointer = pure(f"getelementptr {kind}, ptr {pointer}, i64 {total}", f"{buffer.name}.at")
+        total, depth = term, frame.out.depth_of(name)
+    if total is not None:
+        pointer = pure(f"getelementptr {kind}, ptr {pointer}, i64 {total}", f"{buffer.name}.at")
+    if position.offset:
+        pointer = pure(f"getelementptr {kind}, ptr {pointer}, i64 {position.offset}", f"{buffer.name}.at")
+    return pointer, position.multiple(size, slot.align)
+
+
+# ------------------------------------------------------------------------------------------------ values in memory
+
+
+def _from_memory(frame: Frame, raw: Operand, dtype: DType) -> Operand:
+    inside, outside = register_type(dtype), memory_type(dtype)
+    if inside == outside:
+        return raw
+    if dtype.is_bool:
+        return frame.out.pure(f"icmp ne {outside} {raw}, {'0' if dtype.lanes == 1 else 'zeroinitializer'}", "flag")
+    return frame.out.pure(f"trunc {outside} {raw} to {inside}", "narrow")
+
+
+def _to_memory(frame: Frame, value: Operand, dtype: DType) -> Operand:
+    inside, outside = register_type(dtype), memory_type(dtype)
+    if inside == outside or isinstance(value, int):
+        return value
+    word = "sext" if dtype.kind == "int" else "zext"
+    return frame.out.pure(f"{word} {inside} {value} to {outside}", "byte")
+
+
+def _plain_load(frame: Frame, pointer: str, align: int, dtype: DType) -> str:
+    return frame.out.value(f"load {memory_type(dtype)}, ptr {pointer}, align {align}", "load")
+
+
+def _load_scalar(frame: Frame, expr: Load) -> Operand:
+    condition: Operand = 1 if expr.predicate is None else frame.value(expr.predicate)
+    if frame.mask is not None:
+        some = _some(frame, frame.mask, frame.mask_lanes)
+        condition = some if condition == 1 else frame.out.pure(f"and i1 {condition}, {some}", "some")
+
+    def read() -> Operand:
+        with frame.masked(None):
+            pointer, align = address(frame, expr.buffer, expr.indices)
+        return _from_memory(frame, _plain_load(frame, pointer, align, expr.dtype), expr.dtype)
+
+    return _guarded(frame, condition, read, expr.dtype)
+
+
+def _load_same(frame: Frame, slot: Slot, dtype: DType, base: Linear, mask: Operand | None) -> Operand:
+    """All lanes read the same element: load it once, if any lane wants it."""
+    element = dtype.element
+
+    def read() -> Operand:
+        pointer, align = _pointer(frame, slot, slot.buffer, base)
+        return _from_memory(frame, _plain_load(frame, pointer, align, element), element)
+
+    condition = 1 if mask is None else _some(frame, mask, dtype.lanes)
+    value = splat(frame, _guarded(frame, condition, read, element), register_type(element), dtype.lanes)
+    if mask is None:
+        return value
+    kind = register_type(dtype)
+    return frame.out.pure(f"select <{dtype.lanes} x i1> {mask}, {kind} {value}, {kind} zeroinitializer", "same")
+
+
+def _some(frame: Frame, mask: Operand, lanes: int) -> str:
+    name = f"llvm.vector.reduce.or.v{lanes}i1"
+    return frame.out.pure(f"call i1 @{name}(<{lanes} x i1> {mask})", "some")
+
+
+def _guarded(frame: Frame, condition: Operand, read: Callable[[], Operand], dtype: DType) -> Operand:
+    """The value of ``read`` if ``condition`` holds, else zero, without reading."""
+    if condition == 1:
+        return read()
+    if condition == 0:
+        return zero(dtype)
+    out, before = frame.out, frame.out.block
+    there, done = out.label("load"), out.label("loaded")
+    out.branch_if(condition, there, done)
+    out.start(there)
+    with out.scope():
+        value = read()
+    last = out.block
+    out.branch(done)
+    out.start(done)
+    return out.value(f"phi {register_type(dtype)} [ {value}, %{last} ], [ {zero(dtype)}, %{before} ]", "loaded")
+
+
+def _store_scalar(frame: Frame, stmt: Store) -> None:
+    out = frame.out
+    condition = 1 if stmt.predicate is None else frame.value(stmt.predicate)
+    if condition == 0:
+        return
+    if condition != 1:
+        there, done = out.label("store"), out.label("stored")
+        out.branch_if(condition, there, done)
+        out.start(there)
+        with out.scope():
+            _store_element(frame, stmt)
+        out.branch(done)
+        out.start(done)
+    else:
+        _store_element(frame, stmt)
+
+
+def _store_element(frame: Frame, stmt: Store) -> None:
+    dtype = stmt.buffer.dtype.element
+    value = _to_memory(frame, frame.value(stmt.value), dtype)
+    pointer, align = address(frame, stmt.buffer, stmt.indices)
+    frame.out.do(f"store {memory_type(dtype)} {value}, ptr {pointer}, align {align}")
+
+
+# ------------------------------------------------------------------------------------------------ masks
+
+
+def _mask(frame: Frame, predicate: Expr | None, lanes: int) -> Operand | None:
+    """The lanes that an access touches: its own predicate and the mask of the Select around; None: all."""
+    own: Operand | None = None
+    if predicate is not None:
+        own = frame.value(predicate)
+        if predicate.dtype.lanes == 1:
+            own = None if own == 1 else splat(frame, own, "i1", lanes)
+    outer = frame.mask if frame.mask is not None and frame.mask_lanes == lanes else None
+    if own is None or outer is None:
+        return outer if own is None else own
+    return frame.out.pure(f"and {register_type(BOOL.with_lanes(lanes))} {own}, {outer}", "mask")
+
+
+def _masked_name(frame: Frame, form: str, dtype: DType) -> tuple[str, str, str, str]:
+    """Declare a masked intrinsic; return its name and the types of value, pointer and mask."""
+    kind, mask = memory_type(dtype), f"<{dtype.lanes} x i1>"
+    wide = form in {"gather", "scatter"}
+    pointer = f"<{dtype.lanes} x ptr>" if wide else "ptr"
+    element = memory_type(dtype.element).replace("float", "f32").replace("double", "f64")
+    name = f"llvm.masked.{form}.v{dtype.lanes}{element}.{f'v{dtype.lanes}p0' if wide else 'p0'}"
+    if form in {"load", "gather"}:
+        frame.module.declare(name, f"{kind} {{}}({pointer}, i32, {mask}, {kind})")
+    else:
+        frame.module.declare(name, f"void {{}}({kind}, {pointer}, i32, {mask})")
+    return name, kind, pointer, mask
+
+
+def _masked_load(frame: Frame, pointer: str, align: int, dtype: DType, mask: Operand) -> str:
+    name, kind, _, flag = _masked_name(frame, "load", dtype)
+    text = f"call {kind} @{name}(ptr {pointer}, i32 {align}, {flag} {mask}, {kind} zeroinitializer)"
+    return frame.out.value(text, "load")
+
+
+def _masked_store(frame: Frame, raw: Operand, pointer: str, align: int, dtype: DType, mask: Operand) -> None:
+    name, kind, _, flag = _masked_name(frame, "store", dtype)
+    frame.out.do(f"call void @{name}({kind} {raw}, ptr {pointer}, i32 {align}, {flag} {mask})")
+
+
+def _lane_pointers(frame: Frame, slot: Slot, dtype: DType, place: _Place) -> str:
+    pointer, _ = _pointer(frame, slot, slot.buffer, place.base)
+    indices = place.indices
+    if indices is None:
+        step = place.step or 0
+        indices = f"<{', '.join(f'i64 {step * lane}' for lane in range(dtype.lanes))}>"
+    text = f"getelementptr {memory_type(dtype.element)}, ptr {pointer}, <{dtype.lanes} x i64> {indices}"
+    return frame.out.pure(text, "lanes")
+
+
+def _gather(frame: Frame, slot: Slot, dtype: DType, place: _Place, mask: Operand | None) -> Operand:
+    name, kind, pointer, flag = _masked_name(frame, "gather", dtype)
+    lanes = _lane_pointers(frame, slot, dtype, place)
+    chosen = _ALL if mask is None else mask
+    text = f"call {kind} @{name}({pointer} {lanes}, i32 {dtype.bytes}, {flag} {chosen}, {kind} zeroinitializer)"
+    return _from_memory(frame, frame.out.value(text, "gather"), dtype)
+
+
+def _scatter(frame: Frame, slot: Slot, dtype: DType, raw: Operand, place: _Place, mask: Operand | None) -> None:
+    name, kind, pointer, flag = _masked_name(frame, "scatter", dtype)
+    lanes = _lane_pointers(frame, slot, dtype, place)
+    chosen = _ALL if mask is None else mask
+    frame.out.do(f"call void @{name}({kind} {raw}, {pointer} {lanes}, i32 {dtype.bytes}, {flag} {chosen})")
+
+
+def _load_strided(frame: Frame, slot: Slot, buffer: Buffer, dtype: DType, base: Linear, step: int) -> Operand:
+    """Load everything from the first to the last lane and pick every ``step``-th element."""
+    span = (dtype.lanes - 1) * abs(step) + 1
+    first = base if step > 0 else base.plus(Linear({}, (dtype.lanes - 1) * step))
+    pointer, align = _pointer(frame, slot, buffer, first)
+    wide = dtype.with_lanes(span)
+    raw = _plain_load(frame, pointer, align, wide)
+    start = 0 if step > 0 else span - 1
+    places = ", ".join(f"i32 {start + step * lane}" for lane in range(dtype.lanes))
+    kind = memory_type(wide)
+    picked = frame.out.pure(f"shufflevector {kind} {raw}, {kind} poison, <{dtype.lanes} x i32> <{places}>", "picked")
+    return _from_memory(frame, picked, dtype)
