@@ -24,7 +24,7 @@ class Environment:
 
     Attributes:
         plugins: ``TONDO_PLUGINS``: which plugins to load, see :func:`tondo.plugin.collect`.
-        cache_folder: ``TONDO_CACHE_DIR``, else ``tondo`` in the user's cache folder; None if ``TONDO_CACHE`` is ``off``.
+        cache_folder: ``TONDO_CACHE_DIR``, else the user's cache folder; None if ``TONDO_CACHE`` is ``off``.
         cache_bytes: ``TONDO_CACHE_SIZE``, such as ``512M``: the cache is kept below this size.
     """
 

@@ -18,11 +18,13 @@ from tondo.plugin.interfaces import (
     Command,
     CompiledCode,
     Frontend,
+    Linker,
     LoadOptions,
     ObjectCode,
     Option,
     PassSpec,
     Pipeline,
+    SourceDigest,
 )
 from tondo.plugin.manager import collect
 from tondo.plugin.markers import hookimpl, hookspec
@@ -41,6 +43,7 @@ __all__ = [
     "Hooks",
     "HookspecRegistry",
     "Library",
+    "Linker",
     "LoadOptions",
     "Miss",
     "ObjectCode",
@@ -52,6 +55,7 @@ __all__ = [
     "PluginReport",
     "RuleContext",
     "ScheduleRule",
+    "SourceDigest",
     "collect",
     "hookimpl",
     "hookspec",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from tondo.passes.reporter import Reporter, SilentReporter
+from tondo.passes.rule import Miss
 
 if TYPE_CHECKING:
     from tondo.ir import IRModule
@@ -40,6 +41,18 @@ class LoadOptions:
     name: str | None = None
     base: Path | None = None
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])
+
+
+@runtime_checkable
+class SourceDigest(Protocol):
+    """What a frontend may also offer: to tell sources apart without loading them, for the cache of artifacts."""
+
+    def digest(self, source: object, options: LoadOptions) -> str | None:
+        """Return a text that differs whenever ``load`` would differ, files that the source names included.
+
+        None if it cannot be told; the driver then loads the source and compares modules.
+        """
+        ...
 
 
 @runtime_checkable
@@ -118,6 +131,15 @@ class CodegenContext:
     jobs: int = 1
     reporter: Reporter = field(default_factory=SilentReporter)
     dump: Callable[[str, str], None] | None = None
+
+
+@runtime_checkable
+class Linker(Protocol):
+    """What a code generator may also offer: one shared object, which needs no further component to be loaded."""
+
+    def link(self, code: CompiledCode, target: Target) -> CompiledCode | Miss:
+        """Return ``code`` with its objects linked to a single one of kind ``shared``, or why that cannot be done."""
+        ...
 
 
 @runtime_checkable

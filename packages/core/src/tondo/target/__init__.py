@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tondo.target.baseline import BASELINE_PROVIDERS, BaselineCpu, Interpreter
-from tondo.target.host import host_architecture, host_caches, host_threads, host_triple
+from tondo.target.host import host_architecture, host_caches, host_features, host_threads, host_triple
 from tondo.target.intrinsic import Intrinsic, LlvmCall, Operand
 from tondo.target.parse import TargetSpec, parse_target, target_fields
 from tondo.target.provider import TargetProvider, change_features
@@ -24,6 +24,7 @@ __all__ = [
     "change_features",
     "host_architecture",
     "host_caches",
+    "host_features",
     "host_threads",
     "host_triple",
     "parse_target",

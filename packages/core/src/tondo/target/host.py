@@ -9,6 +9,7 @@ from typing import Final
 
 from tondo.target.target import Caches
 from tondo_runtime.host import default_threads
+from tondo_runtime.host import host_features as runtime_features
 
 DEFAULT_CACHES: Final = Caches(32 << 10, 512 << 10, 8 << 20)
 """Sizes assumed where the machine does not tell: those of a small desktop CPU."""
@@ -52,6 +53,14 @@ def host_caches(root: Path = _CACHE_ROOT) -> Caches:
 def host_threads() -> int:
     """Return how many threads can run at the same time: the affinity mask, cut by the control group's quota."""
     return default_threads()
+
+
+def host_features() -> frozenset[str]:
+    """Return the instruction-set features of this machine by LLVM's names; empty if it does not tell.
+
+    The system's own spellings are in the set too, so intersect it with the names that you know.
+    """
+    return runtime_features() or frozenset()
 
 
 def _bytes(text: str) -> int:

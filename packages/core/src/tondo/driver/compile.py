@@ -1,0 +1,296 @@
+"""The compile driver, on one page: load, passes, code, manifest, session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tondo import __version__
+from tondo.diagnostics import fail
+from tondo.driver.cache import ArtifactCache, cache_key
+from tondo.driver.config import Config, NumericsConfig, TargetConfig
+from tondo.driver.config_file import PipelineFile, config_of
+from tondo.driver.environment import Environment, read_environment
+from tondo.driver.interpreter import Interpreted, evaluate
+from tondo.driver.manifest import make_manifest, member_of
+from tondo.driver.model import Model, Parts
+from tondo.driver.pipeline import build_passes, choose_codegen, codegen_options, pass_specs
+from tondo.driver.source import Source, dimensions_of, open_source
+from tondo.driver.verifiers import VERIFIERS
+from tondo.ir import IRModule
+from tondo.passes import (
+    PRECISIONS,
+    Instrument,
+    Miss,
+    Numerics,
+    Pass,
+    PassContext,
+    Progress,
+    Reporter,
+    SilentReporter,
+    TimePasses,
+    Timing,
+    run_pipeline,
+)
+from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
+from tondo.script import print_module
+from tondo.target import Target, TargetSpec, parse_target, target_fields
+from tondo_runtime import Artifact, RuntimeFailure, Session
+
+ConfigLike = str | Path | Config | Mapping[str, object] | PipelineFile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before anything is done.
+
+    Attributes:
+        effective: the configuration with every default resolved, as it enters the manifest and the cache's key.
+    """
+
+    file: PipelineFile
+    source: Source
+    target: Target
+    passes: tuple[Pass, ...]
+    codegen: Codegen | None
+    extensions: Extensions
+    effective: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a compilation may use besides its plan.
+
+    Attributes:
+        reporter: receives warnings and progress.
+        timing: receives where the time goes.
+        instruments: watch the module between the passes.
+        dump: receives ``(name, text)`` of intermediate forms of code.
+        environment: cache folder and size.
+    """
+
+    reporter: Reporter = field(default_factory=SilentReporter)
+    timing: Timing = field(default_factory=lambda: Timing("compile"))
+    instruments: Sequence[Instrument] = ()
+    dump: Callable[[str, str], None] | None = None
+    environment: Environment = field(default_factory=read_environment)
+
+
+def compile(
+    source: object = None,
+    *,
+    target: TargetSpec | None = None,
+    threads: int | None = None,
+    numerics: str | None = None,
+    config: ConfigLike = None,
+    extensions: Extensions | None = None,
+    reporter: Reporter | None = None,
+    instruments: Sequence[Instrument] = (),
+    tools: Tools | None = None,
+) -> Model:
+    """Compile a model.
+
+    Args:
+        source: a path, an object that a frontend claims (such as an onnx.ModelProto), or an IRModule; the model that
+            ``config`` names if left out.
+        target: what to compile for: ``"native"`` (the default), ``"interp"``, ``"cpu=haswell"``, a mapping.
+        threads: how many threads one call uses; as many as can run at once if left out.
+        numerics: precision of float32 products: ``"highest"`` (the default), ``"high"``, ``"medium"``.
+        config: a pipeline file, or its content as a mapping; the other arguments take precedence.
+        extensions: what plugins bring; the installed plugins if left out.
+        reporter: receives warnings and progress.
+        instruments: watch the module between the passes.
+        tools: everything a compilation may use; replaces ``reporter`` and ``instruments``.
+
+    Returns:
+        The model, ready to be called.
+
+    Raises:
+        TondoError: whatever is wrong with the configuration, the model or the pipeline.
+    """
+    tools = tools or Tools(reporter=reporter or SilentReporter(), instruments=instruments)
+    with tools.timing.measure("plan"):
+        plan = make_plan(source, target, threads, numerics, config, extensions or collect(tools.environment.plugins))
+    cache = _cache(plan, tools)
+    key = _key(plan) if cache is not None else ""
+    if cache is not None:
+        with tools.timing.measure("cache"):
+            model = _from_cache(cache, key, plan, tools)
+        if model is not None:
+            return model
+    module = lower(plan, tools)
+    if plan.codegen is None:
+        return Model(
+            plan.source.name,
+            Interpreted(module, plan.source.name, plan.extensions.operators),
+            module=module,
+            timing=tools.timing,
+        )
+    code = generate(module, plan, plan.codegen, tools, cache)
+    return _finish(module, code, plan, plan.codegen, tools, cache, key)
+
+
+def make_plan(
+    source: object,
+    target: TargetSpec | None,
+    threads: int | None,
+    numerics: str | None,
+    config: ConfigLike,
+    extensions: Extensions,
+) -> Plan:
+    """Return what :func:`compile` would do; the arguments are the same."""
+    file = _override(config_of(config), numerics)
+    spec = _target_spec(file.config.target, target, threads)
+    machine = parse_target(spec, extensions.targets.values())
+    opened = open_source(source, file, list(extensions.frontends.values()))
+    interpreted = machine.kind == "interp"
+    listed = file.config.passes is not None or machine.kind in extensions.pipelines
+    passes = build_passes(file, extensions, machine) if listed or not interpreted else ()
+    codegen = None if interpreted else choose_codegen(file, extensions, machine)
+    return Plan(file, opened, machine, passes, codegen, extensions, _effective(file, machine, passes, codegen))
+
+
+def lower(plan: Plan, tools: Tools) -> IRModule:
+    """Return the module after all passes of ``plan``."""
+    with tools.timing.measure("load"):
+        module = plan.source.load()
+    context = PassContext(
+        target=plan.target,
+        operators=plan.extensions.operators,
+        rules=plan.extensions.schedule_rules,
+        intrinsics=tuple(
+            sorted(
+                (entry for entry in plan.extensions.intrinsics.values() if entry.available(plan.target)),
+                key=lambda entry: (entry.cost, entry.name),
+            )
+        ),
+        libraries={name: entry for name, entry in plan.extensions.libraries.items() if entry.supports(plan.target)},
+        evaluate=evaluate,
+        numerics=Numerics(plan.file.config.numerics.float32_matmul),
+        dimensions=dimensions_of(plan.file.config),
+        reporter=tools.reporter,
+    )
+    instruments = [TimePasses(tools.timing), Progress(tools.reporter), *tools.instruments]
+    with tools.timing.measure("passes"):
+        return run_pipeline(
+            module, plan.passes, context, instruments, verifiers=VERIFIERS, verify=plan.file.config.verify
+        )
+
+
+def generate(
+    module: IRModule, plan: Plan, codegen: Codegen, tools: Tools, cache: ArtifactCache | None = None
+) -> CompiledCode:
+    """Return the machine code of a lowered module."""
+    context = CodegenContext(
+        cache=cache.objects() if cache is not None else None,
+        jobs=plan.target.threads,
+        reporter=tools.reporter,
+        dump=tools.dump,
+    )
+    with tools.timing.measure("code"):
+        return codegen.compile(module, plan.target, codegen_options(plan.file), context)
+
+
+def _finish(
+    module: IRModule,
+    code: CompiledCode,
+    plan: Plan,
+    codegen: Codegen,
+    tools: Tools,
+    cache: ArtifactCache | None,
+    key: str,
+) -> Model:
+    parts = _parts(module, code, plan)
+    with tools.timing.measure("session"):
+        session = Session(parts.manifest, parts.code, parts.weights, plan.target.threads)
+
+    def linked() -> Parts:
+        """Prefer a shared object: the runtime loads it without further components."""
+        result = codegen.link(code, plan.target) if isinstance(codegen, Linker) else Miss("it cannot link")
+        return parts if isinstance(result, Miss) else _parts(module, result, plan)
+
+    if cache is not None:
+        with tools.timing.measure("store"):
+            cache.store(key, lambda path: linked().write(path))
+    return Model(plan.source.name, session, parts=linked, module=module, timing=tools.timing)
+
+
+def _parts(module: IRModule, code: CompiledCode, plan: Plan) -> Parts:
+    manifest = make_manifest(module, code, plan.target, plan.source.name, plan.extensions.versions(), plan.effective)
+    weights = {spec.name: module.constants[spec.name].array for spec in manifest.constants}
+    members = {member_of(entry.name, entry.kind): entry.data for entry in code.objects}
+    return Parts(manifest, print_module(module), members, weights)
+
+
+def _cache(plan: Plan, tools: Tools) -> ArtifactCache | None:
+    """The cache, unless it is off or somebody wants to see what happens on the way."""
+    folder = tools.environment.cache_folder
+    watched = bool(tools.instruments) or tools.dump is not None
+    if folder is None or not plan.file.config.cache or plan.codegen is None or watched:
+        return None
+    return ArtifactCache(folder, tools.environment.cache_bytes, tools.reporter)
+
+
+def _key(plan: Plan) -> str:
+    return cache_key(
+        {
+            "tondo": __version__,
+            "source": plan.source.digest(),
+            "name": plan.source.name,
+            "effective": plan.effective,
+            "target": plan.target.fingerprint(),
+            "plugins": plan.extensions.versions(),
+            "codegen": plan.codegen.digest() if plan.codegen is not None else "",
+        }
+    )
+
+
+def _from_cache(cache: ArtifactCache, key: str, plan: Plan, tools: Tools) -> Model | None:
+    path = cache.find(key)
+    if path is None:
+        return None
+    try:
+        artifact = Artifact.open(path)
+        session = Session(artifact.manifest, artifact.code, artifact.weights, plan.target.threads)
+    except RuntimeFailure as error:
+        cache.drop(key, error.message)
+        return None
+    code = {member: bytes(data) for member, data in artifact.code.items()}
+    parts = Parts(artifact.manifest, artifact.module_text, code, artifact.weights)
+    return Model(plan.source.name, session, parts=lambda: parts, timing=tools.timing, from_cache=True)
+
+
+def _override(file: PipelineFile, numerics: str | None) -> PipelineFile:
+    if numerics is None:
+        return file
+    for level in PRECISIONS:
+        if level == numerics:
+            changed = file.config.model_copy(update={"numerics": NumericsConfig(float32_matmul=level)})
+            return PipelineFile(changed, file.places, file.folder)
+    return fail("TND-U005", f"numerics is {numerics!r}", help=f"choose one of {', '.join(PRECISIONS)}")
+
+
+def _target_spec(config: TargetConfig, target: TargetSpec | None, threads: int | None) -> TargetSpec:
+    """The target of the call, else of the file; the number of threads of the call counts in both cases."""
+    if isinstance(target, Target):
+        return target
+    if target is None:
+        fields: dict[str, object] = config.model_dump()
+    else:
+        fields = target_fields(target) if isinstance(target, str) else dict(target)
+    return fields if threads is None else {**fields, "threads": threads}
+
+
+def _effective(
+    file: PipelineFile, target: Target, passes: tuple[Pass, ...], codegen: Codegen | None
+) -> dict[str, object]:
+    config = file.config.model_dump(mode="json", exclude={"target", "passes", "codegen", "cache", "model"})
+    model = file.config.model.model_dump(mode="json", exclude={"path"})
+    return {
+        **config,
+        "model": model,
+        "target": target.describe(),
+        "passes": pass_specs(passes),
+        "codegen": {"use": codegen.name, **codegen_options(file)} if codegen is not None else None,
+    }

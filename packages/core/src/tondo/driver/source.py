@@ -1,0 +1,112 @@
+"""What a user wants compiled: a file, an object in memory that a frontend claims, or a module."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tondo.diagnostics import fail
+from tondo.driver.config import Config
+from tondo.driver.config_file import PipelineFile
+from tondo.ir import IRModule
+from tondo.plugin import Frontend, LoadOptions, Option, SourceDigest
+from tondo.script import print_module
+
+
+@dataclass(slots=True)
+class Source:
+    """A source and how to read it; it is loaded at most once."""
+
+    value: object
+    frontend: Frontend | None
+    options: LoadOptions
+    _module: IRModule | None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the model: the configured one, else the file's, else ``model``."""
+        if self.options.name is not None:
+            return self.options.name
+        return Path(self.value).stem if isinstance(self.value, Path) else "model"
+
+    def load(self) -> IRModule:
+        """Return the module.
+
+        Raises:
+            TondoError: what the frontend raises.
+        """
+        if self._module is None:
+            self._module = self._read()
+        return self._module
+
+    def digest(self) -> str:
+        """Return a text that differs whenever the module differs; loads the source if that is the only way."""
+        if isinstance(self.frontend, SourceDigest):
+            known = self.frontend.digest(self.value, self.options)
+            if known is not None:
+                return known
+        module = self.load()
+        state = hashlib.sha256(print_module(module).encode())
+        for name, constant in module.constants.items():
+            state.update(f"{name}:{constant.digest};".encode())
+        return state.hexdigest()
+
+    def _read(self) -> IRModule:
+        if isinstance(self.value, IRModule):
+            return self.value
+        if self.frontend is None:
+            return fail("TND-M001", "the source has no frontend")
+        return self.frontend.load(self.value, self.options)
+
+
+def open_source(value: object, file: PipelineFile, frontends: Iterable[Frontend]) -> Source:
+    """Return the source that ``value`` or, if it is None, the configuration names.
+
+    Raises:
+        TondoError: TND-U005 if neither names one, TND-U006 if the file is not there, TND-M001 unless exactly one
+            frontend claims it.
+    """
+    if value is None:
+        if file.config.model.path is None:
+            fail("TND-U005", "no model was given", help="pass one, or write model: {path: ...} in the pipeline file")
+        value = (file.folder or Path()) / file.config.model.path
+    options = load_options(file.config)
+    if isinstance(value, IRModule):
+        return Source(value, None, options)
+    if isinstance(value, str | os.PathLike):
+        value = Path(os.fspath(value))
+        if not value.exists():
+            fail("TND-U006", f"no such file: {value}")
+    claims = [frontend for frontend in frontends if frontend.claims(value)]
+    if len(claims) == 1:
+        return Source(value, claims[0], options)
+    what = str(value) if isinstance(value, Path) else f"a {type(value).__module__}.{type(value).__qualname__}"
+    if claims:
+        names = ", ".join(frontend.name for frontend in claims)
+        fail("TND-M001", f"several frontends claim {what}: {names}", help="leave one out with TONDO_PLUGINS=-NAME")
+    known = [f"{frontend.name} reads {', '.join(frontend.suffixes)}" for frontend in frontends]
+    return fail(
+        "TND-M001",
+        f"no frontend reads {what}",
+        notes=known or ["no frontend is installed"],
+        help="'tondo plugins' lists frontends; tondo-onnx reads ONNX models",
+    )
+
+
+def load_options(config: Config) -> LoadOptions:
+    """Return what a pipeline file says about reading the model."""
+    options: dict[str, Option] = dict(config.model.options)
+    return LoadOptions(
+        inputs={name: tuple(shape) for name, shape in config.model.inputs.items()},
+        dimensions=dimensions_of(config),
+        name=config.model.name,
+        options=options,
+    )
+
+
+def dimensions_of(config: Config) -> dict[str, tuple[int, int | None]]:
+    """Return the bounds of symbolic dimensions."""
+    return {name: (entry.min, entry.max) for name, entry in config.dimensions.items()}
