@@ -9,8 +9,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from tondo.diagnostics import TondoError
 
+from tondo.diagnostics import TondoError
 from tondo_llvm.cache import CacheWarning, ObjectCache, compile_cached, default_cache, object_key
 from tondo_llvm.cache import store as store_module
 from tondo_llvm.toolchain import MachineSpec, Optimization, Source, compile_many
@@ -114,6 +114,17 @@ def test_the_limit_holds_over_many_writes_and_instances(tmp_path: Path) -> None:
             assert cache.size() <= 20_000
     ObjectCache(tmp_path, limit_bytes=20_000).put(_key("huge"), bytes(30_000))
     assert ObjectCache(tmp_path).get(_key("huge")) is None
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "ab").mkdir()
+    old, young = tmp_path / "ab" / ".new-old", tmp_path / "ab" / ".new-young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1000, 1000))
+    ObjectCache(tmp_path).put(_key("a"), b"1")
+    assert not old.exists()
+    assert young.exists()
 
 
 def test_clear(tmp_path: Path) -> None:

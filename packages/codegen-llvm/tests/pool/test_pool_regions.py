@@ -25,9 +25,7 @@ def test_version(native: Any) -> None:
 def test_every_item_runs_once(native: Any, count: int, grain: int, threads: int) -> None:
     handle = native.create(4)
     counters = np.zeros(max(count, 1), np.int32)
-    status = native.parallel_for(
-        handle, native.address("count_body"), counters.ctypes.data, count, grain, threads
-    )
+    status = native.parallel_for(handle, native.address("count_body"), counters.ctypes.data, count, grain, threads)
     native.destroy(handle)
     assert status == 0
     assert (counters[:count] == 1).all()

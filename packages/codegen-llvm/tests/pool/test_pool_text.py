@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tondo.diagnostics import TondoError
 
+from tondo.diagnostics import TondoError
 from tondo_llvm.pool import POOL_SYMBOLS, pool_ir
 from tondo_llvm.toolchain import MachineSpec, Source, assembly, compile_many
 

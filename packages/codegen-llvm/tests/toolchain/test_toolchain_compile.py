@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tondo.diagnostics import TondoError
 
+from tondo.diagnostics import TondoError
 from tondo_llvm.toolchain import (
     MachineSpec,
     Optimization,

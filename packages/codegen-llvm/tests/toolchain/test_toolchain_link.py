@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tondo_llvm.toolchain import LinkedLibrary, LinkRefusal, MachineSpec, Source, compile_many, host_machine, link_shared
+from tondo_llvm.toolchain import (
+    LinkedLibrary,
+    LinkRefusal,
+    MachineSpec,
+    Source,
+    compile_many,
+    host_machine,
+    link_shared,
+)
 from tondo_llvm.toolchain import link as link_module
 
 _CALLEE = "define i64 @square(i64 %x) {\n  %y = mul i64 %x, %x\n  ret i64 %y\n}\n"

@@ -13,6 +13,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,8 @@ from typing import Final
 _MAGIC: Final = b"TONDOOBJ1\n"
 _DIGEST_BYTES: Final = 32
 _SUFFIX: Final = ".obj"
+_NEW: Final = ".new-"
+_LEFTOVER_SECONDS: Final = 3600.0
 _DEFAULT_LIMIT: Final = 1 << 30
 _KEEP_FRACTION: Final = 0.9  # what is left after making room, so that not every write has to
 
@@ -106,6 +109,7 @@ class ObjectCache:
         if self._size is not None and self._size + needed <= self.limit_bytes:
             self._size += needed
             return
+        self._remove_leftovers()
         entries = sorted(self._entries(), key=lambda entry: (entry[0], str(entry[2])))
         total = sum(size for _, size, _ in entries)
         if total + needed > self.limit_bytes:
@@ -117,6 +121,14 @@ class ObjectCache:
                     path.unlink()
                 total -= size
         self._size = total + needed
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed processes left behind."""
+        old = time.time() - _LEFTOVER_SECONDS
+        for path in self.folder.glob(f"??/{_NEW}*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < old:
+                    path.unlink()
 
     def _give_up(self, action: str, error: OSError) -> None:
         with self._lock:
@@ -142,7 +154,7 @@ def _unpack(key: str, content: bytes) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_NEW, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -5,18 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from tondo_llvm.math import (
-    error_function,
-    exponential,
-    inverse_trigonometric,
-    logarithm,
-    power,
-    remainder,
-    trigonometric,
-)
 from tondo_llvm.math.direct import DIRECT, emit_rsqrt
 from tondo_llvm.math.double import emit_sigmoid_double, library_call
 from tondo_llvm.math.emitter import Emitter
+from tondo_llvm.math.error_function import emit_erf
+from tondo_llvm.math.exponential import (
+    emit_cosh,
+    emit_exp,
+    emit_exp2,
+    emit_expm1,
+    emit_sigmoid,
+    emit_sinh,
+    emit_tanh,
+)
+from tondo_llvm.math.inverse_trigonometric import emit_acos, emit_asin, emit_atan
+from tondo_llvm.math.logarithm import (
+    emit_acosh,
+    emit_asinh,
+    emit_atanh,
+    emit_log,
+    emit_log1p,
+    emit_log2,
+    emit_log10,
+)
+from tondo_llvm.math.power import emit_pow
+from tondo_llvm.math.remainder import emit_fmod
+from tondo_llvm.math.trigonometric import emit_cos, emit_sin, emit_tan, payne_hanek
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,29 +66,29 @@ class _Entry:
 
 
 _TABLE: Final[dict[str, _Entry]] = {
-    "exp": _Entry(1, 1.5, 1.0, exponential.emit_exp, "exp"),
-    "exp2": _Entry(1, 1.5, 1.0, exponential.emit_exp2, "exp2"),
-    "expm1": _Entry(1, 2.0, 1.0, exponential.emit_expm1, "expm1"),
-    "log": _Entry(1, 1.5, 1.0, logarithm.emit_log, "log"),
-    "log2": _Entry(1, 1.5, 1.0, logarithm.emit_log2, "log2"),
-    "log10": _Entry(1, 2.5, 2.0, logarithm.emit_log10, "log10"),
-    "log1p": _Entry(1, 2.0, 1.0, logarithm.emit_log1p, "log1p"),
-    "tanh": _Entry(1, 3.0, 2.0, exponential.emit_tanh, "tanh"),
-    "sigmoid": _Entry(1, 3.0, 3.0, exponential.emit_sigmoid),
-    "erf": _Entry(1, 2.0, 1.0, error_function.emit_erf, "erf"),
-    "sinh": _Entry(1, 2.0, 2.0, exponential.emit_sinh, "sinh"),
-    "cosh": _Entry(1, 2.0, 2.0, exponential.emit_cosh, "cosh"),
-    "asinh": _Entry(1, 2.5, 2.0, logarithm.emit_asinh, "asinh"),
-    "acosh": _Entry(1, 3.0, 2.0, logarithm.emit_acosh, "acosh"),
-    "atanh": _Entry(1, 2.5, 2.0, logarithm.emit_atanh, "atanh"),
-    "sin": _Entry(1, 2.0, 1.0, trigonometric.emit_sin, "sin", trigonometric.payne_hanek),
-    "cos": _Entry(1, 2.0, 1.0, trigonometric.emit_cos, "cos", trigonometric.payne_hanek),
-    "tan": _Entry(1, 4.0, 1.0, trigonometric.emit_tan, "tan", trigonometric.payne_hanek),
-    "asin": _Entry(1, 3.0, 1.0, inverse_trigonometric.emit_asin, "asin"),
-    "acos": _Entry(1, 2.0, 1.0, inverse_trigonometric.emit_acos, "acos"),
-    "atan": _Entry(1, 2.0, 1.0, inverse_trigonometric.emit_atan, "atan"),
-    "pow": _Entry(2, 1.0, 1.0, power.emit_pow, "pow"),
-    "fmod": _Entry(2, 0.0, 0.0, remainder.emit_fmod, "fmod"),
+    "exp": _Entry(1, 1.5, 1.0, emit_exp, "exp"),
+    "exp2": _Entry(1, 1.5, 1.0, emit_exp2, "exp2"),
+    "expm1": _Entry(1, 2.0, 1.0, emit_expm1, "expm1"),
+    "log": _Entry(1, 1.5, 1.0, emit_log, "log"),
+    "log2": _Entry(1, 1.5, 1.0, emit_log2, "log2"),
+    "log10": _Entry(1, 2.5, 2.0, emit_log10, "log10"),
+    "log1p": _Entry(1, 2.0, 1.0, emit_log1p, "log1p"),
+    "tanh": _Entry(1, 3.0, 2.0, emit_tanh, "tanh"),
+    "sigmoid": _Entry(1, 3.0, 3.0, emit_sigmoid),
+    "erf": _Entry(1, 2.0, 1.0, emit_erf, "erf"),
+    "sinh": _Entry(1, 2.0, 2.0, emit_sinh, "sinh"),
+    "cosh": _Entry(1, 2.0, 2.0, emit_cosh, "cosh"),
+    "asinh": _Entry(1, 2.5, 2.0, emit_asinh, "asinh"),
+    "acosh": _Entry(1, 3.0, 2.0, emit_acosh, "acosh"),
+    "atanh": _Entry(1, 2.5, 2.0, emit_atanh, "atanh"),
+    "sin": _Entry(1, 2.0, 1.0, emit_sin, "sin", payne_hanek),
+    "cos": _Entry(1, 2.0, 1.0, emit_cos, "cos", payne_hanek),
+    "tan": _Entry(1, 4.0, 1.0, emit_tan, "tan", payne_hanek),
+    "asin": _Entry(1, 3.0, 1.0, emit_asin, "asin"),
+    "acos": _Entry(1, 2.0, 1.0, emit_acos, "acos"),
+    "atan": _Entry(1, 2.0, 1.0, emit_atan, "atan"),
+    "pow": _Entry(2, 1.0, 1.0, emit_pow, "pow"),
+    "fmod": _Entry(2, 0.0, 0.0, emit_fmod, "fmod"),
     "sqrt": _Entry(1, 0.5, 0.5),
     "rsqrt": _Entry(1, 1.5, 1.5),
     "floor": _Entry(1, 0.0, 0.0),

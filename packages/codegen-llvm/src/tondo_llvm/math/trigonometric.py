@@ -138,7 +138,7 @@ def _subtract_double(e: Emitter, x: str, n: str) -> str:
 
 def _large_one(e: Emitter, x: str, r: str, n: str, large: str, symbol: str) -> tuple[str, str]:
     before = e.block
-    e.lines.append(f"  br i1 {large}, label %slow, label %reduced, !prof !{{!\"branch_weights\", i32 1, i32 2000}}")
+    e.lines.append(f'  br i1 {large}, label %slow, label %reduced, !prof !{{!"branch_weights", i32 1, i32 2000}}')
     e.start_block("slow")
     pair = e.emit(f"call {{ float, i32 }} @{symbol}_reduce(float {x})")
     slow_r = e.emit(f"extractvalue {{ float, i32 }} {pair}, 0")
@@ -155,7 +155,7 @@ def _large_lanes(e: Emitter, x: str, r: str, n: str, large: str, symbol: str) ->
     """Walk over the lanes; each large one gets the helper's answer."""
     before, vector, integers = e.block, e.type("f32"), e.type("i32")
     some = e.emit(f"call i1 @llvm.vector.reduce.or.v{e.lanes}i1({e.type('i1')} {large})")
-    e.lines.append(f"  br i1 {some}, label %lane, label %reduced, !prof !{{!\"branch_weights\", i32 1, i32 2000}}")
+    e.lines.append(f'  br i1 {some}, label %lane, label %reduced, !prof !{{!"branch_weights", i32 1, i32 2000}}')
     e.start_block("lane")
     index, r_now, n_now = e.fresh(), e.fresh(), e.fresh()
     index_next, r_next, n_next = e.fresh(), e.fresh(), e.fresh()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tondo_llvm.pool.ir import POOL_SYMBOLS, POOL_VERSION, pool_ir
+from tondo_llvm.pool.ir import POOL_SYMBOLS, pool_ir
+from tondo_llvm.pool.workers import POOL_VERSION
 
 __all__ = ["POOL_SYMBOLS", "POOL_VERSION", "pool_ir"]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import llvmlite.binding as llvm
 
 from tondo.diagnostics import TondoError
-from tondo_llvm.toolchain import library
 from tondo_llvm.toolchain.failure import EmitFailure, refused
+from tondo_llvm.toolchain.library import emit, initialize, optimize
 from tondo_llvm.toolchain.machine import MachineSpec, available_cpus, host_machine, target_machine
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Optimization:
 def compile_many(
     items: Sequence[Source],
     machine: MachineSpec,
-    optimization: Optimization = Optimization(),  # noqa: B008  frozen
+    optimization: Optimization = Optimization(),
     *,
     jobs: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
@@ -86,7 +86,7 @@ def compile_many(
     Raises:
         TondoError: TND-B004 with one diagnostic for each module that LLVM refuses; TND-B005 for an unknown triple.
     """
-    library.initialize()
+    initialize()
     target_machine(machine, optimization.level).close()
     workers = max(1, min(jobs if jobs is not None else available_cpus(), len(items)))
     objects: dict[int, ObjectCode] = {}
@@ -115,7 +115,7 @@ def compile_many(
 def assembly(
     ir_text: str,
     machine: MachineSpec,
-    optimization: Optimization = Optimization(),  # noqa: B008  frozen
+    optimization: Optimization = Optimization(),
     *,
     name: str = "module",
 ) -> str:
@@ -140,8 +140,8 @@ def _generate(source: Source, machine: MachineSpec, optimization: Optimization, 
             module.triple = machine.triple
             module.data_layout = str(target.target_data)
             if optimization.level > 0:
-                library.optimize(module, target, _tuning(optimization))
-            return library.emit(module, target, as_object=as_object)
+                optimize(module, target, _tuning(optimization))
+            return emit(module, target, as_object=as_object)
         except EmitFailure as error:
             raise refused(source.name, source.ir_text, str(error)) from error
         finally:

@@ -60,7 +60,7 @@ def link_shared(objects: Sequence[ObjectCode], out_path: Path, machine: MachineS
         return LinkRefusal(f"linking for '{machine.triple}' is not supported, only for Linux")
     attempts: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory(prefix="tondo-link-", dir=_folder(out_path)) as folder:
-        names = []
+        names: list[str] = []
         for index, code in enumerate(objects):
             names.append(f"{index:05d}.o")
             Path(folder, names[-1]).write_bytes(code.data)
@@ -103,7 +103,7 @@ def _run(linker: _Linker, names: Sequence[str], folder: str) -> str | None:
         options = [*options, *names]
     command = [*linker.command, "-shared", "-o", "out.so", *options]
     try:
-        done = subprocess.run(  # noqa: S603  the command is built here from found programs and own file names
+        done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
