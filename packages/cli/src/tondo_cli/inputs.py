@@ -8,20 +8,23 @@ floats, small non-negative integers, coin flips for bool. Pickled arrays are ref
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from tondo.diagnostics import fail
+from tondo.diagnostics import fail, suggest
+from tondo_runtime import TensorSpec
+from tondo_runtime.dims import DimTree, evaluate, format_shape
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
 
 Array = npt.NDArray[np.generic]
 Dim = int | str
+Shapes = Mapping[str, tuple[Dim, ...]]
 
 _MAX_INTEGER = 2  # integers are often indices: small ones are valid for most models
 
@@ -55,6 +58,59 @@ def read_inputs(words: Sequence[str]) -> dict[str, Array]:
         else:
             fail("TND-U005", f"'{word}' does not say which input it is", help=f"write --input NAME={word}")
     return arrays
+
+
+def fill_inputs(specs: Sequence[TensorSpec], given: Mapping[str, Array], shapes: Shapes, seed: int) -> dict[str, Array]:
+    """Return an array for every input: the ``given`` one, else a random one.
+
+    The shape of a random one is that of ``shapes``, else the model's; a symbolic dimension takes the size that
+    other inputs give it, else 1. The same seed gives the same arrays.
+
+    Raises:
+        TondoError: TND-U001 for a name that the model does not have, TND-U002 for a rank or size that contradicts it.
+    """
+    known = [spec.name for spec in specs]
+    for name in (*given, *shapes):
+        if name not in known:
+            notes = (f"inputs: {', '.join(known)}",)
+            fail("TND-U001", f"the model has no input '{name}'", notes=notes, help=suggest(name, known))
+    sizes = _sizes(specs, {**shapes, **{name: array.shape for name, array in given.items()}})
+    rng = np.random.default_rng(seed)
+    filled: dict[str, Array] = {}
+    for spec in specs:
+        shape = [evaluate(dim, sizes) for dim in spec.shape]
+        made = random_array(shape, spec.type.numpy, rng)  # drawn in any case: what is given changes no other input
+        filled[spec.name] = given.get(spec.name, made)
+    return filled
+
+
+def _sizes(specs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[Dim]]) -> dict[str, int]:
+    """Sizes of symbolic dimensions: from ``shapes`` where a dimension is a plain symbol, else 1."""
+    sizes = dict.fromkeys((symbol for spec in specs for dim in spec.shape for symbol in _symbols(dim)), 1)
+    for spec in specs:
+        shape = shapes.get(spec.name)
+        if shape is None:
+            continue
+        if len(shape) != len(spec.shape):
+            expected = f"the model expects {format_shape(spec.shape)}"
+            fail(
+                "TND-U002", f"input '{spec.name}' has {len(spec.shape)} dimensions, not {len(shape)}", notes=(expected,)
+            )
+        for dim, size in zip(spec.shape, shape, strict=True):
+            if isinstance(dim, str) and isinstance(size, int):
+                sizes[dim] = size
+            elif isinstance(dim, int) and isinstance(size, int) and size != dim:
+                expected = f"the model expects {format_shape(spec.shape)}"
+                fail("TND-U002", f"input '{spec.name}' has the size {dim}, not {size}", notes=(expected,))
+    return sizes
+
+
+def _symbols(dim: object) -> Iterator[str]:
+    if isinstance(dim, DimTree):
+        yield from _symbols(dim.left)
+        yield from _symbols(dim.right)
+    elif isinstance(dim, str):
+        yield dim
 
 
 def _read(path: Path) -> Array | dict[str, Array]:

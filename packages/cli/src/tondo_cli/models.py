@@ -1,0 +1,107 @@
+"""From the options of a command line to something that runs: a compiled model or a loaded artifact."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import tondo_runtime
+from tondo.diagnostics import fail
+from tondo.driver.compile import Plan, Tools, compile, make_plan
+from tondo.driver.config_file import PipelineFile, config_of
+from tondo.driver.model import Model
+from tondo.plugin import Extensions, collect
+from tondo_cli.inputs import Array, parse_shapes
+from tondo_runtime import Profile, TensorSpec
+
+
+class Runnable(Protocol):
+    """What a compiled model and a loaded artifact have in common."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Names, element types and shapes of the inputs."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Names, element types and shapes of the outputs."""
+        ...
+
+    def run(self, inputs: Mapping[str, object], outputs: Mapping[str, object] | None = None) -> dict[str, Array]:
+        """Run on named inputs and return the outputs by name."""
+        ...
+
+    def profile(self) -> AbstractContextManager[Profile]:
+        """Record kernel times while the context is open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user chose about compilation; None and empty stand for the defaults."""
+
+    config: Path | None = None
+    target: str | None = None
+    threads: int | None = None
+    numerics: str | None = None
+    shapes: Sequence[str] = ()
+    plugins: str = ""
+    extensions: Extensions | None = field(default=None)
+
+    def file(self) -> PipelineFile:
+        """Return the pipeline file with the shapes of the command line laid over it."""
+        file = config_of(self.config)
+        shapes = parse_shapes(self.shapes)
+        if not shapes:
+            return file
+        inputs = {**file.config.model.inputs, **{name: list(shape) for name, shape in shapes.items()}}
+        model = file.config.model.model_copy(update={"inputs": inputs})
+        return PipelineFile(file.config.model_copy(update={"model": model}), file.places, file.folder)
+
+    def collected(self) -> Extensions:
+        """Return what the chosen plugins bring."""
+        return self.extensions or collect(self.plugins)
+
+    def plan(self, model: Path | None) -> Plan:
+        """Return what compiling ``model`` would do."""
+        return make_plan(model, self.target, self.threads, self.numerics, self.file(), self.collected())
+
+    def compile(self, model: Path | None, tools: Tools) -> Model:
+        """Return the compiled ``model``, or the one that the pipeline file names if None."""
+        return compile(
+            model,
+            target=self.target,
+            threads=self.threads,
+            numerics=self.numerics,
+            config=self.file(),
+            extensions=self.collected(),
+            tools=tools,
+        )
+
+    def open(self, model: Path, tools: Tools) -> Runnable:
+        """Return the loaded artifact, or the compiled model.
+
+        Raises:
+            TondoError: TND-U005 if options of compilation are given for an artifact, which is compiled already.
+        """
+        if not is_artifact(model):
+            return self.compile(model, tools)
+        given = {"--config": self.config, "--target": self.target, "--numerics": self.numerics}
+        useless = [option for option, value in given.items() if value is not None]
+        if useless:
+            fail(
+                "TND-U005",
+                f"{model} is compiled already, {' and '.join(useless)} cannot change it",
+                help="leave the option out, or give the model that the artifact was compiled from",
+            )
+        return tondo_runtime.load(model, threads=self.threads)
+
+
+def is_artifact(path: Path) -> bool:
+    """Return whether ``path`` is a file that ``tondo compile`` writes: named ``.tondo``, or a zip archive."""
+    return path.is_file() and (path.suffix == ".tondo" or zipfile.is_zipfile(path))
