@@ -52,8 +52,8 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _SINGLE: Final = (
     "64bit", "adx", "amx-tile", "bmi", "bmi2", "clflushopt", "clwb", "clzero", "cmov", "crc32", "cx16", "cx8",
-    "fsgsbase", "fxsr", "invpcid", "lzcnt", "mmx", "movbe", "mwaitx", "pku", "popcnt", "prfchw", "rdpid", "rdrnd", "rdseed",
-    "sahf", "serialize", "sse", "sse4a", "wbnoinvd", "xsave", "xsavec", "xsaveopt", "xsaves",
+    "fsgsbase", "fxsr", "invpcid", "lzcnt", "mmx", "movbe", "mwaitx", "pku", "popcnt", "prfchw", "rdpid", "rdrnd",
+    "rdseed", "sahf", "serialize", "sse", "sse4a", "wbnoinvd", "xsave", "xsavec", "xsaveopt", "xsaves",
 )  # fmt: skip
 
 KNOWN: Final = frozenset({*NEEDS, *_SINGLE})

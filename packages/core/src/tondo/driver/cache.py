@@ -62,7 +62,7 @@ class ArtifactCache:
         """Let ``write(path)`` create the entry ``key`` in one step, then drop what was not used for longest."""
         path = self._path(key)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make(path.parent)
             if not self._is_private(self.folder):
                 self._warn("the cache is not used", f"others may write to {self.folder}")
                 return
@@ -75,13 +75,18 @@ class ArtifactCache:
         """Return the folder in which code generators keep object code, or None if it cannot be used."""
         folder = self.folder / "objects"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make(folder)
             return folder if self._is_private(self.folder) and os.access(folder, os.W_OK) else None
         except OSError:
             return None
 
     def _path(self, key: str) -> Path:
         return self.folder / "artifacts" / f"{key}.tondo"
+
+    def _make(self, folder: Path) -> None:
+        # each by itself: the mode counts for the last folder of a path only
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
     def _is_private(self, folder: Path) -> bool:
         """Whether nobody else can put code into the folder."""

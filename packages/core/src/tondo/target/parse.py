@@ -118,7 +118,8 @@ def _from_mapping(spec: Mapping[str, object]) -> _Request:
     kind, cpu, threads = spec.get("kind", "cpu"), spec.get("cpu", "native"), spec.get("threads")
     if not isinstance(kind, str) or not isinstance(cpu, str):
         fail("TND-U005", "the target's 'kind' and 'cpu' are names")
-    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS):
+    counted = isinstance(threads, int) and not isinstance(threads, bool) and 1 <= threads <= MAX_THREADS
+    if threads is not None and not counted:
         fail("TND-U005", f"the target's 'threads' is a number from 1 to {MAX_THREADS}, not {threads!r}")
     return _Request(kind, cpu, threads, _features(spec.get("features")), _attrs(spec.get("attrs")))
 
