@@ -105,7 +105,8 @@ def _fold(op: BinaryOp, a: Operand, b: Operand, dtype: DType) -> Operand | None:
             return other if bool(known) == (op == "and") else known
         return None
     if isinstance(a, int) and isinstance(b, int):
-        return _fold_integers(op, _number(a, dtype), _number(b, dtype), dtype)
+        value = fold_numbers(op, _number(a, dtype), _number(b, dtype))
+        return None if value is None else wrap(value, dtype.bits)
     if (op in {"add", "sub", "or", "xor", "shl", "shr"} and b == 0) or (op in {"mul", "floordiv", "truncdiv"} and b == 1):
         return a
     if (op in {"add", "or", "xor"} and a == 0) or (op == "mul" and a == 1):
@@ -115,7 +116,8 @@ def _fold(op: BinaryOp, a: Operand, b: Operand, dtype: DType) -> Operand | None:
     return None
 
 
-def _fold_integers(op: BinaryOp, a: int, b: int, dtype: DType) -> int | None:
+def fold_numbers(op: BinaryOp, a: int, b: int) -> int | None:
+    """Return ``op`` of two integers as mathematics has it; None where it is not folded."""
     match op:
         case "add":
             value = a + b
@@ -137,7 +139,7 @@ def _fold_integers(op: BinaryOp, a: int, b: int, dtype: DType) -> int | None:
             value = a | b
         case _:
             return None
-    return wrap(value, dtype.bits)
+    return value
 
 
 def _bool_binary(frame: Frame, op: BinaryOp, a: Operand, b: Operand, dtype: DType) -> Operand:

@@ -18,6 +18,7 @@ from tondo_llvm.emit.frame import Frame, Slot, Unit
 from tondo_llvm.emit.statements import execute
 from tondo_llvm.emit.types import register_type, scalar_abi_type
 from tondo_llvm.emit.wrapper import emit_wrapper
+from tondo_llvm.targets import base_cpu
 
 
 def emit_function(
@@ -54,7 +55,9 @@ def emit_function(
 
 def function_attributes(target: Target) -> str:
     """Return the LLVM attributes that every function for ``target`` carries."""
-    parts = ["nounwind", f'"target-cpu"="{target.cpu or "generic"}"']
+    parts = ["nounwind", f'"target-cpu"="{base_cpu(target)}"']
+    if target.cpu and target.cpu != "generic":
+        parts.append(f'"tune-cpu"="{target.cpu}"')
     if target.features:
         parts.append(f'"target-features"="{",".join(f"+{feature}" for feature in sorted(target.features))}"')
     if target.vector_bits:
