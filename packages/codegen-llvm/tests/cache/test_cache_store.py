@@ -7,6 +7,7 @@ import os
 import threading
 import warnings
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -167,7 +168,7 @@ def test_a_full_disk_warns_once_and_leaves_no_rest(tmp_path: Path, monkeypatch: 
         def __init__(self, handle: int) -> None:
             self.handle = handle
 
-        def __enter__(self) -> Full:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:

@@ -35,9 +35,45 @@ REFERENCE = {
 }
 
 _EDGES = np.array(
-    [0.0, 0.5, 1.0, 2.0, 1e-45, 1.1754942e-38, 1.1754944e-38, 3.4028235e38, np.inf, 9.01, 1e5, 100000.01, 2.0**24]
-    + [88.72283, 88.72284, 87.33655, 103.27893, 103.97208, 104.0, 128.0, 127.99999, 149.0, 149.5, 150.0, 89.41598, 89.5]
-    + [2.5, 3.5, 0.49999997, 8388607.5, 16777217.0, 33554433.0, 0.99999994, 1.0000001, 3.0, 4.0, 5.0],
+    [
+        0.0,
+        0.5,
+        1.0,
+        2.0,
+        1e-45,
+        1.1754942e-38,
+        1.1754944e-38,
+        3.4028235e38,
+        np.inf,
+        9.01,
+        1e5,
+        100000.01,
+        2.0**24,
+        88.72283,
+        88.72284,
+        87.33655,
+        103.27893,
+        103.97208,
+        104.0,
+        128.0,
+        127.99999,
+        149.0,
+        149.5,
+        150.0,
+        89.41598,
+        89.5,
+        2.5,
+        3.5,
+        0.49999997,
+        8388607.5,
+        16777217.0,
+        33554433.0,
+        0.99999994,
+        1.0000001,
+        3.0,
+        4.0,
+        5.0,
+    ],
     np.float32,
 )
 EDGES = np.concatenate([_EDGES, -_EDGES, np.array([np.nan], np.float32)])
@@ -70,12 +106,22 @@ def samples(name: str) -> tuple[np.ndarray, ...]:
     generator = np.random.default_rng(7)
     if arity(name) == 2:
         base = np.concatenate(
-            [everything, np.exp(generator.uniform(-20, 20, 40_000)), generator.uniform(0.9, 1.1, 40_000)]
-            + [generator.uniform(-5, 5, 20_000), np.repeat(EDGES, EDGES.size)]
+            [
+                everything,
+                np.exp(generator.uniform(-20, 20, 40_000)),
+                generator.uniform(0.9, 1.1, 40_000),
+                generator.uniform(-5, 5, 20_000),
+                np.repeat(EDGES, EDGES.size),
+            ]
         )
         other = np.concatenate(
-            [generator.permutation(everything), generator.uniform(-8, 8, 40_000), generator.uniform(-900, 900, 40_000)]
-            + [generator.integers(-9, 9, 20_000), np.tile(EDGES, EDGES.size)]
+            [
+                generator.permutation(everything),
+                generator.uniform(-8, 8, 40_000),
+                generator.uniform(-900, 900, 40_000),
+                generator.integers(-9, 9, 20_000),
+                np.tile(EDGES, EDGES.size),
+            ]
         )
         return base.astype(np.float32), other.astype(np.float32)
     ranges = [np.linspace(-3, 3, 60_001), np.linspace(-120, 120, 60_001), np.linspace(-2e5, 2e5, 40_001)]

@@ -32,9 +32,8 @@ def _user(name: str, lanes: int, machine: MachineSpec) -> str:
 def test_single_precision_calls_nothing(name: str, machine: MachineSpec) -> None:
     listing = assembly(_user(name, 8, machine), machine)
     assert math_function(name, "float32", 8, ()).declarations == ()
-    called = {
-        match[1].removesuffix("@PLT") for match in re.finditer(r"^\s+(?:callq|bl)\s+(\S+)", listing, re.MULTILINE)
-    }
+    calls = re.finditer(r"^\s+(?:callq|bl)\s+(\S+)", listing, re.MULTILINE)
+    called = {match[1].removesuffix("@PLT") for match in calls}
     # The cold reduction of large angles is part of the text itself.
     assert called <= {f"tondo_{name}_v8f32_reduce"}
     assert f"tondo_{name}_v8f32:" not in listing  # inlined, nothing left behind

@@ -1,7 +1,7 @@
 """Where the user's cache lies.
 
-``TONDO_CACHE=off`` switches it off. ``TONDO_CACHE_DIR`` names its folder, else it is the ``tondo`` folder of the system's
-place for caches (``XDG_CACHE_HOME`` or ``~/.cache``, ``~/Library/Caches``, ``%LOCALAPPDATA%``).
+``TONDO_CACHE=off`` switches it off. ``TONDO_CACHE_DIR`` names its folder, else it is the ``tondo`` folder of the
+system's place for caches (``XDG_CACHE_HOME`` or ``~/.cache``, ``~/Library/Caches``, ``%LOCALAPPDATA%``).
 """
 
 from __future__ import annotations

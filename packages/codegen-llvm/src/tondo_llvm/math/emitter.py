@@ -21,7 +21,7 @@ Compare = Literal["olt", "ole", "ogt", "oge", "oeq", "une", "uno", "ord"]
 
 
 def float_literal(value: float, kind: Kind) -> str:
-    """Return ``value`` as an LLVM literal, rounded to the kind's precision; LLVM writes both kinds as 64-bit patterns."""
+    """Return ``value`` as an LLVM literal, rounded to the kind's precision, as a 64-bit pattern for both kinds."""
     if kind == "f32":
         value = struct.unpack("<f", struct.pack("<f", value))[0]
     return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"

@@ -1,7 +1,8 @@
 """The error function in single precision.
 
-Below one, ``x`` times a polynomial in its square. From one on, ``1 - exp(p(a))`` with a polynomial ``p`` for the logarithm of
-the complement: there the complement is below 0.16, so its relative error counts for little. One from four on.
+Below one, ``x`` times a polynomial in its square. From one on, ``1 - exp(p(a))`` with a polynomial ``p`` for the
+logarithm of the complement: there the complement is below 0.16, so its relative error counts for little. One from
+four on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Exponentials: exp, exp2, expm1, sinh, cosh, tanh, sigmoid in single precision.
 
-Method (Cody and Waite, *Software Manual for the Elementary Functions*, 1980): ``x = k ln 2 + r`` with integer ``k`` and
-``|r| <= ln(2)/2``, a polynomial in ``r``, and a multiplication by ``2^k`` in two steps so that results below the smallest
-normal number are rounded once. ``ln 2`` is split in two parts, the first short enough that ``k`` times it is exact.
+Method (Cody and Waite, *Software Manual for the Elementary Functions*, 1980): ``x = k ln 2 + r`` with integer ``k``
+and ``|r| <= ln(2)/2``, a polynomial in ``r``, and a multiplication by ``2^k`` in two steps so that results below the
+smallest normal number are rounded once. ``ln 2`` is split in two parts, the first short enough that ``k`` times it is
+exact.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def emit_exp2(e: Emitter, x: str) -> str:
 
 
 def emit_expm1(e: Emitter, x: str) -> str:
-    """``exp(x) - 1`` without cancellation: ``2 (2^(k-1) expm1(r) + (2^(k-1) - 1/2))``, both terms of the sum accurate."""
+    """``exp(x) - 1`` without cancellation: ``2 (2^(k-1) expm1(r) + (2^(k-1) - 1/2))``, both terms accurate."""
     limited = e.clamp(x, -20.0, 89.0)
     _, k, r = _reduce(e, limited)
     small = e.fma(e.polynomial(EXPM1, r), e.mul(r, r), r)

@@ -1,6 +1,6 @@
-"""Derive the polynomial coefficients of :mod:`tondo_llvm.math.coefficients`; ``python -m tondo_llvm.math.fit`` prints them.
+"""Derive the polynomial coefficients of :mod:`tondo_llvm.math.coefficients`.
 
-A tool for developers: nothing imports it but the test that checks the table.
+A tool for developers, ``python -m tondo_llvm.math.fit`` prints the table; only the test of the table imports it.
 
 Each polynomial is a weighted minimax fit on a Chebyshev grid: Lawson's iteratively reweighted least squares, then one
 coefficient after the other, from the lowest power, is rounded to the target precision and the rest is fitted again.
@@ -10,6 +10,7 @@ Targets are evaluated in extended precision. Needs numpy only.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -144,11 +145,8 @@ def main() -> None:
     """Print the table as Python text."""
     for fit in FITS:
         coefficients = solve(fit)
-        print(f"# weighted error {error(fit, coefficients):.1e}")
-        print(f"{fit.name} = (")
-        for coefficient in coefficients:
-            print(f"    {coefficient!r},")
-        print(")")
+        values = "".join(f"    {coefficient!r},\n" for coefficient in coefficients)
+        sys.stdout.write(f"# weighted error {error(fit, coefficients):.1e}\n{fit.name} = (\n{values})\n")
 
 
 if __name__ == "__main__":

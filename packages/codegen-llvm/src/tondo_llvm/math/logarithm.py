@@ -1,7 +1,7 @@
 """Logarithms and inverse hyperbolic functions in single precision: log, log2, log10, log1p, asinh, acosh, atanh.
 
-Method: ``x = 2^k (1 + f)`` with ``1 + f`` in [sqrt(1/2), sqrt(2)), a polynomial in ``f`` whose first term is ``f`` itself,
-and ``k`` times the logarithm of two, split in two parts. Subnormal arguments are scaled first.
+Method: ``x = 2^k (1 + f)`` with ``1 + f`` in [sqrt(1/2), sqrt(2)), a polynomial in ``f`` whose first term is ``f``
+itself, and ``k`` times the logarithm of two, split in two parts. Subnormal arguments are scaled first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``x ** y`` in single precision, computed in double precision.
 
-``2^(y log2 |x|)``: with doubles the logarithm has bits to spare for the multiplication by ``y`` (up to 2^-31 of the result
-would be lost otherwise), and one conversion rounds overflow, underflow and everything between. Special cases are those
-of IEEE 754-2019, section 9.2.1.
+``2^(y log2 |x|)``: with doubles the logarithm has bits to spare for the multiplication by ``y`` (which would cost
+single precision seven bits of the result), and one conversion rounds overflow, underflow and everything between.
+Special cases are those of IEEE 754-2019, section 9.2.1.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def emit_pow(e: Emitter, x: str, y: str) -> str:
 def _log2(e: Emitter, x: str) -> str:
     """Double-precision ``log2`` of a positive number, minus infinity at zero, infinity at infinity.
 
-    With ``x = 2^k m``: ``k + s p(s^2)``, ``s = (m - 1) / (m + 1)``. Shifts of signed 64-bit lanes and their conversion to
-    double are slow or missing on many machines, so the exponent is made positive and put into a double's low bits.
+    With ``x = 2^k m``: ``k + s p(s^2)``, ``s = (m - 1) / (m + 1)``. Shifts of signed 64-bit lanes and their conversion
+    to double are slow or missing on many machines, so the exponent is made positive and put into a double's low bits.
     """
     bits = e.bits(x, "f64")
     offset = (_EXPONENT_BIAS << 52) - _SQRT_HALF_BITS

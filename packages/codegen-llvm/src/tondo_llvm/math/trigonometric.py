@@ -1,7 +1,7 @@
 """Sine, cosine and tangent in single precision, for every finite argument.
 
-Up to :data:`FAST_LIMIT` the multiple ``n`` of pi/2 is subtracted in three parts with fused operations (the first step is
-exact), or in double precision where the target has none. Beyond, lanes are reduced one by one with Payne and Hanek's
+Up to :data:`FAST_LIMIT` the multiple ``n`` of pi/2 is subtracted in three parts with fused operations (the first step
+is exact), or in double precision where the target has none. Beyond, lanes are reduced one by one with Payne and Hanek's
 method (*Radian reduction for trigonometric functions*, SIGNUM Newsletter 18, 1983): only those bits of 2/pi that
 contribute to the quadrant and the fraction are multiplied, in 128-bit integers. Then a polynomial for each of sine and
 cosine on [-pi/4, pi/4].
@@ -24,7 +24,7 @@ _TWO_OVER_PI = 2.0 / math.pi
 # pi/2 as a sum of three single-precision numbers, and of two doubles, the first with 33 significant bits.
 _HALF_PI_SINGLE = (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15)
 _HALF_PI_DOUBLE = (1.5707963267341256, 6.077100506506192e-11)
-# floor(2/pi * 2^256)
+# The first 256 binary digits of 2/pi behind the point.
 _TWO_OVER_PI_BITS = 0xA2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE5163ABDEBBC561
 
 
@@ -49,11 +49,11 @@ def emit_tan(e: Emitter, x: str, symbol: str) -> str:
 
 
 def payne_hanek(symbol: str) -> str:
-    """Text of the scalar helper of the function ``symbol``: ``{r, n}`` with ``x = n pi/2 + r``, not-a-number for infinity.
+    """Text of the scalar helper of the function ``symbol``: ``{r, n}`` with ``x = n pi/2 + r``, ``r`` nan for infinity.
 
-    ``x = m 2^q`` with a 24-bit integer ``m``. Of ``2/pi * 2^q`` only bits of weight below four matter; 126 of them behind
-    the point leave an error of 2^-102 after the product with ``m``, and no single-precision number is closer than
-    2^-30 to a multiple of pi/2.
+    ``x = m 2^q`` with a 24-bit integer ``m``. Of ``2/pi * 2^q`` only bits of weight below four matter; 126 of them
+    behind the point leave an error of 2^-102 after the product with ``m``, and no single-precision number is closer
+    than 2^-30 to a multiple of pi/2.
     """
     return f"""\
 define internal {{ float, i32 }} @{symbol}_reduce(float %x) noinline cold nounwind memory(none) {{

@@ -14,8 +14,8 @@ def parallel_for(platform: PoolPlatform) -> str:
     """Publish a region, take part in it, close it, wait for those inside."""
     generation = offsets(platform)["state"] + 4
     return f"""\
-define i32 @tondo_pool_parallel_for(ptr %pool, ptr %body, ptr %closure, i64 %count, i64 %grain.given, i32 %num_threads) \
-nounwind {{
+define i32 @tondo_pool_parallel_for(ptr %pool, ptr %body, ptr %closure, i64 %count, i64 %grain.given, i32 %num_threads)
+    nounwind {{
 entry:
   %empty = icmp slt i64 %count, 1
   br i1 %empty, label %nothing, label %some

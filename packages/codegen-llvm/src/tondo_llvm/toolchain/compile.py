@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import llvmlite.binding as llvm
 
 from tondo.diagnostics import TondoError
-from tondo_llvm.toolchain.failure import EmitFailure, refused
+from tondo_llvm.toolchain.failure import EmitError, refused
 from tondo_llvm.toolchain.library import emit, initialize, optimize
 from tondo_llvm.toolchain.machine import MachineSpec, available_cpus, host_machine, target_machine
 
@@ -142,7 +142,7 @@ def _generate(source: Source, machine: MachineSpec, optimization: Optimization, 
             if optimization.level > 0:
                 optimize(module, target, _tuning(optimization))
             return emit(module, target, as_object=as_object)
-        except EmitFailure as error:
+        except EmitError as error:
             raise refused(source.name, source.ir_text, str(error)) from error
         finally:
             module.close()  # before its context, whatever happens: a module that outlives it ends the process

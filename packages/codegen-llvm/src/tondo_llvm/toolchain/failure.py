@@ -9,7 +9,7 @@ from tondo.diagnostics import Diagnostic, Span, TondoError
 _PARSER = re.compile(r"<string>:(\d+):(\d+): error: (.*)")
 
 
-class EmitFailure(Exception):
+class EmitError(Exception):
     """LLVM's code emission refused a module; the text is LLVM's."""
 
 

@@ -1,9 +1,9 @@
 """The LLVM library: one-time set-up, and the two slow entry points without the binding's lock.
 
 The Python binding of llvmlite takes one process-wide lock around every call, so two threads never compile at once.
-LLVM itself is safe as long as each thread has its own context. Cheap calls (create, parse, configure, dispose) therefore
-go through the public binding; optimising and emitting go through a second handle on the same shared library, without
-the lock. Both handles reach the same code, and ctypes releases the interpreter lock during a call.
+LLVM itself is safe as long as each thread has its own context. Cheap calls (create, parse, configure, dispose)
+therefore go through the public binding; optimising and emitting go through a second handle on the same shared
+library, without the lock. Both handles reach the same code, and ctypes releases the interpreter lock during a call.
 
 Measured on two cores (20 matrix kernels, opt level 3): one thread 1.08 s, two locked threads 1.14 s, two unlocked
 threads 0.55 s, two processes 0.56 s. So threads win as much as processes, start at once and need no second Python.
@@ -20,7 +20,7 @@ import llvmlite
 import llvmlite.binding as llvm
 from llvmlite.utils import get_library_name
 
-from tondo_llvm.toolchain.failure import EmitFailure
+from tondo_llvm.toolchain.failure import EmitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def emit(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, as_object: bool
     """Return the object file or the assembly text of ``module``.
 
     Raises:
-        EmitFailure: if LLVM says that it cannot.
+        EmitError: if LLVM says that it cannot.
     """
     library = _unlocked()
     message = ctypes.c_void_p()
@@ -91,7 +91,7 @@ def emit(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, as_object: bool
         text = ctypes.string_at(message.value).decode() if message.value else "no object was produced"
         if message.value:
             library.dispose_string(message)
-        raise EmitFailure(text)
+        raise EmitError(text)
     try:
         return ctypes.string_at(library.start(buffer), library.size(buffer))
     finally:

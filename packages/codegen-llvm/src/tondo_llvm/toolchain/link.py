@@ -8,7 +8,6 @@ relocatable objects instead.
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import subprocess
@@ -67,7 +66,7 @@ def link_shared(objects: Sequence[ObjectCode], out_path: Path, machine: MachineS
         for linker in _linkers(machine):
             problem = _run(linker, names, folder)
             if problem is None:
-                os.replace(Path(folder, "out.so"), out_path)
+                Path(folder, "out.so").replace(out_path)
                 return LinkedLibrary(out_path, linker.name)
             attempts.append((linker.name, problem))
     if attempts:
