@@ -24,13 +24,13 @@ from tondo.ir.module import ConstantData, IRModule
 from tondo.ir.node import Node, node, rebuild, rewrite, walk
 from tondo.ir.op import OpCall, Operator
 from tondo.ir.stmt import (
-    Allocate, Assert, Block, Evaluate, For, If, Invoke, IterVar, Let, LoopKind, Seq, Stmt, Store, View, While, seq,
+    Allocate, Assert, Block, Evaluate, For, If, Invoke, IterVar, LOOP_KINDS, Let, LoopKind, Seq, Stmt, Store, View, While, seq,
 )
 from tondo.ir.types import FunctionType, ObjectType, ScalarType, ShapeType, TensorType, TupleType, Type
 from tondo.ir.visit import definitions, digest, rename, simplify_with, substitute
 
 __all__ = [
-    "BOOL", "CONSTANT", "EMPTY", "FLOAT32", "FLOAT64", "GLOBAL", "HANDLE", "INT8", "INT32", "INT64", "INTRINSICS", "LOCAL", "UINT8",
+    "BOOL", "CONSTANT", "EMPTY", "FLOAT32", "FLOAT64", "GLOBAL", "HANDLE", "INT8", "INT32", "INT64", "INTRINSICS", "LOCAL", "LOOP_KINDS", "UINT8",
     "Allocate", "Assert", "Atom", "AttrValue", "Attrs", "Binary", "Binding", "Block", "Broadcast", "Buffer", "Call",
     "CallDps", "CallGraph", "CallPacked", "Cast", "Combiner", "Compare", "Compute", "Const", "ConstantData",
     "ConstantRef", "DType", "Evaluate", "Expr", "ExprLike", "For", "Function", "FunctionType", "GraphFunction",

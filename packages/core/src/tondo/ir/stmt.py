@@ -102,10 +102,16 @@ class Let(Stmt):
 
 @node
 class Seq(Stmt):
-    """The statements one after the other; never nested directly, see :func:`seq`."""
+    """The statements one after the other. A sequence inside a sequence is spliced in; see also :func:`seq`."""
 
     stmts: tuple[Stmt, ...]
     span: Span | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Splice nested sequences."""
+        if any(isinstance(stmt, Seq) for stmt in self.stmts):
+            flat = [part for stmt in self.stmts for part in (stmt.stmts if isinstance(stmt, Seq) else (stmt,))]
+            object.__setattr__(self, "stmts", tuple(flat))
 
 
 @node

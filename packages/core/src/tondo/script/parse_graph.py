@@ -1,0 +1,256 @@
+"""Graph functions and whole modules from Python syntax trees."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tondo.diagnostics import suggest
+from tondo.ir import (
+    Atom, Attrs, Binding, Call, CallDps, CallGraph, CallPacked, ConstantData, ConstantRef, Function, GraphFunction, GraphRegion, GraphVar,
+    IfRegion, IRModule, LoopRegion, MatchShape, Operation, ShapeValue, TensorType, Type,
+)
+from tondo.script.parse_tensor import TensorReader
+
+_CALLS = ("call", "call_dps", "call_packed", "call_graph", "shape_value", "match_shape", "if_region", "loop_region")
+
+
+@dataclass
+class ModuleReader(TensorReader):
+    """Reads modules; graph values have names of their own, apart from dimensions."""
+
+    given: Mapping[str, ConstantData] = field(default_factory=dict[str, ConstantData])
+    constants: dict[str, ConstantData] = field(default_factory=dict[str, ConstantData])
+    values: list[dict[str, GraphVar]] = field(default_factory=lambda: [{}])
+    regions: list[dict[str, GraphRegion]] = field(default_factory=lambda: [{}])
+
+    def module(self, tree: ast.Module) -> IRModule:
+        """Return the module that the text writes."""
+        attrs = Attrs()
+        functions: dict[str, Function] = {}
+        for stmt in tree.body:
+            if isinstance(stmt, ast.FunctionDef):
+                function = self.function(stmt)
+                if function.name in functions:
+                    self.fail(stmt, f"function '{function.name}' is defined twice")
+                functions[function.name] = function
+            elif (value := _assigned(stmt, "MODULE")) is not None:
+                call = self.call(value, "Module")
+                if call is None:
+                    self.fail(value, "expected Module(attrs={...})")
+                attrs = self.attrs(self.keywords(call, "attrs").get("attrs"))
+            elif (value := _assigned(stmt, "CONSTANTS")) is not None:
+                self._constants(value)
+            elif not isinstance(stmt, (ast.Import, ast.ImportFrom)) and not _is_text(stmt):
+                self.fail(stmt, "expected a function, MODULE or CONSTANTS")
+        return IRModule(functions, self.constants, attrs)
+
+    def function(self, tree: ast.FunctionDef) -> Function:
+        """Return the function that ``tree`` writes, by its decorator."""
+        self.scopes = [{}]
+        for decorator in tree.decorator_list:
+            name, call = _decorator(decorator)
+            options = {} if call is None else self.keywords(call, "outputs", "attrs")
+            attrs = self.attrs(options.get("attrs"))
+            if name == "tensor_function":
+                outputs = self.integer(options["outputs"]) if "outputs" in options else 1
+                return self.tensor_function(tree, outputs, attrs)
+            if name == "graph_function":
+                region = self._region(tree)
+                return GraphFunction(tree.name, region.params, region.bindings, region.results, attrs, self.source.span(tree))
+        return self.fail(tree, f"'{tree.name}' is neither a @tensor_function nor a @graph_function")
+
+    # -- constants
+
+    def _constants(self, tree: ast.expr) -> None:
+        if not isinstance(tree, ast.Dict):
+            self.fail(tree, "expected a dictionary")
+        for key, value in zip(tree.keys, tree.values, strict=True):
+            if key is None:
+                self.fail(value, "expected a name and a value")
+            name = self.text(key)
+            self.constants[name] = self._data(name, value)
+
+    def _data(self, name: str, tree: ast.expr) -> ConstantData:
+        call = self.call(tree, "data")
+        if call is None:
+            self.fail(tree, "expected data(dtype, shape, values) or data(dtype, shape, sha256=...)")
+        kind, shape, *values = self.positional(call, 2, 3)
+        sizes = tuple(self.integer(item) for item in self.items(shape))
+        if values:
+            numbers = [self.attr(item) for item in self.items(values[0])]
+            array = np.array(numbers).astype(self.dtype(kind).numpy)
+            if array.size != int(np.prod(sizes)):
+                self.fail(values[0], f"expected {int(np.prod(sizes))} values, not {array.size}", code="TND-S003")
+            return ConstantData(array.reshape(sizes))
+        digest = self.keywords(call, "sha256").get("sha256")
+        given = self.given.get(name)
+        if given is None:
+            self.fail(tree, f"the contents of constant '{name}' are missing", code="TND-S002",
+                      help="pass them to parse(text, constants=...)")
+        if digest is not None and given.digest != self.text(digest):
+            self.fail(tree, f"constant '{name}' has other contents than the script says", code="TND-S003")
+        if given.array.shape != sizes or given.dtype != self.dtype(kind):
+            self.fail(tree, f"constant '{name}' has another type than the script says", code="TND-S003")
+        return given
+
+    # -- graph functions
+
+    def _region(self, tree: ast.FunctionDef) -> GraphRegion:
+        self.values.append({})
+        self.regions.append({})
+        params = tuple(self._graph_param(arg) for arg in tree.args.args)
+        bindings: list[Binding] = []
+        results: tuple[Atom, ...] | None = None
+        for stmt in tree.body:
+            if results is not None:
+                self.fail(stmt, "nothing may follow 'return'")
+            if isinstance(stmt, ast.FunctionDef):
+                self.regions[-1][stmt.name] = self._region(stmt)
+            elif isinstance(stmt, ast.Return):
+                results = self._results(stmt)
+            elif not _is_text(stmt):
+                bindings.append(self._binding(stmt))
+        if results is None:
+            self.fail(tree, f"'{tree.name}' returns nothing", help="end it with 'return (value, ...)'")
+        self.values.pop()
+        self.regions.pop()
+        return GraphRegion(params, tuple(bindings), results)
+
+    def _graph_param(self, arg: ast.arg) -> GraphVar:
+        if arg.annotation is None:
+            self.fail(arg, f"parameter '{arg.arg}' needs a type", help='Tensor((n, 64), "float32")')
+        return self._define_value(arg.arg, self.type(arg.annotation))
+
+    def _define_value(self, name: str, kind: Type) -> GraphVar:
+        var = GraphVar(name, kind)
+        self.values[-1][name] = var
+        return var
+
+    def _results(self, tree: ast.Return) -> tuple[Atom, ...]:
+        if tree.value is None:
+            return ()
+        items = tree.value.elts if isinstance(tree.value, ast.Tuple) else [tree.value]
+        return tuple(self.atom(item) for item in items)
+
+    def _binding(self, tree: ast.stmt) -> Binding:
+        span = self.source.span(tree)
+        if isinstance(tree, ast.AnnAssign) and isinstance(tree.target, ast.Name) and tree.value is not None:
+            operation, _ = self._operation(tree.value)
+            return Binding((self._define_value(tree.target.id, self.type(tree.annotation)),), operation, None, span)
+        if isinstance(tree, ast.Expr):
+            operation, types = self._operation(tree.value)
+            names: list[str] = []
+        elif isinstance(tree, ast.Assign) and len(tree.targets) == 1:
+            operation, types = self._operation(tree.value)
+            names = [self._target(item) for item in self.items(tree.targets[0])]
+        else:
+            self.fail(tree, "expected 'name: type = call(...)'")
+        if types is None or len(types) != len(names):
+            self.fail(tree, f"expected the types of {len(names)} results", help="results=(Tensor(...), ...)")
+        return Binding(tuple(self._define_value(n, t) for n, t in zip(names, types, strict=True)), operation, None, span)
+
+    def _target(self, tree: ast.expr) -> str:
+        return tree.id if isinstance(tree, ast.Name) else self.fail(tree, "expected a name")
+
+    def atom(self, tree: ast.expr) -> Atom:
+        """Return the graph value or the constant that ``tree`` names."""
+        if (call := self.call(tree, "constant")) is not None:
+            return self._constant(call)
+        if not isinstance(tree, ast.Name):
+            self.fail(tree, "expected a value", help="give the operation a name of its own first")
+        for scope in reversed(self.values):
+            if tree.id in scope:
+                return scope[tree.id]
+        known = [name for scope in self.values for name in scope]
+        return self.fail(tree, f"unknown value '{tree.id}'", code="TND-S002", help=suggest(tree.id, known))
+
+    def _constant(self, call: ast.Call) -> ConstantRef:
+        name, *kind = self.positional(call, 1, 2)
+        key = self.text(name)
+        if kind:
+            wanted = self.type(kind[0])
+            if not isinstance(wanted, TensorType):
+                self.fail(kind[0], "a constant is a tensor", code="TND-S003")
+            return ConstantRef(key, wanted)
+        if key not in self.constants:
+            self.fail(call, f"unknown constant '{key}'", code="TND-S002", help=suggest(key, self.constants))
+        return ConstantRef(key, self.constants[key].type)
+
+    def _operation(self, tree: ast.expr) -> tuple[Operation, tuple[Type, ...] | None]:
+        call = self.call(tree, *_CALLS)
+        if call is None:
+            self.fail(tree, "expected an operation", help=f"one of {', '.join(_CALLS)}")
+        assert isinstance(call.func, ast.Name)  # noqa: S101  guaranteed by self.call
+        kind = call.func.id
+        allowed = {"call": ("attrs",), "call_dps": ("scalars",), "call_packed": ("attrs", "effect"), "shape_value": ("scalar",)}
+        options = self.keywords(call, "results", *allowed.get(kind, ()))
+        types = self.types(options["results"]) if "results" in options else None
+        return self._made(kind, call, options), types
+
+    def _made(self, kind: str, call: ast.Call, options: dict[str, ast.expr]) -> Operation:  # noqa: PLR0911  one per form
+        args = call.args
+        match kind:
+            case "call":
+                return Call(self._callee(call), self._atoms(args[1:]), self.attrs(options.get("attrs")))
+            case "call_dps":
+                scalars = self.shape(options["scalars"]) if "scalars" in options else ()
+                return CallDps(self._callee(call), self._atoms(args[1:]), scalars)
+            case "call_packed":
+                effect = self.text(options["effect"]) if "effect" in options else "pure"
+                return CallPacked(self._callee(call), self._atoms(args[1:]), self.attrs(options.get("attrs")), effect)
+            case "call_graph":
+                return CallGraph(self._callee(call), self._atoms(args[1:]))
+            case "shape_value":
+                scalar = "scalar" in options and self.flag(options["scalar"])
+                return ShapeValue(self.shape(self.positional(call, 1)[0]), scalar)
+            case "match_shape":
+                value, shape = self.positional(call, 2)
+                return MatchShape(self.atom(value), self.shape(shape))
+            case "if_region":
+                condition, then, orelse = self.positional(call, 3)
+                return IfRegion(self.atom(condition), self._named_region(then), self._named_region(orelse))
+            case _:
+                trips, condition, carried, body = self.positional(call, 4)
+                return LoopRegion(
+                    self._optional(trips), self._optional(condition), self._atoms(self.items(carried)), self._named_region(body)
+                )
+
+    def _callee(self, call: ast.Call) -> str:
+        return self.text(call.args[0]) if call.args else self.fail(call, "expected a name")
+
+    def _atoms(self, trees: Sequence[ast.expr]) -> tuple[Atom, ...]:
+        return tuple(self.atom(tree) for tree in trees)
+
+    def _optional(self, tree: ast.expr) -> Atom | None:
+        return None if isinstance(tree, ast.Constant) and tree.value is None else self.atom(tree)
+
+    def _named_region(self, tree: ast.expr) -> GraphRegion:
+        if isinstance(tree, ast.Name):
+            for scope in reversed(self.regions):
+                if tree.id in scope:
+                    return scope[tree.id]
+        return self.fail(tree, "expected the name of a function defined above", code="TND-S002")
+
+
+def _assigned(stmt: ast.stmt, name: str) -> ast.expr | None:
+    if isinstance(stmt, ast.Assign) and len(stmt.targets) == 1:
+        target = stmt.targets[0]
+        if isinstance(target, ast.Name) and target.id == name:
+            return stmt.value
+    return None
+
+
+def _decorator(tree: ast.expr) -> tuple[str, ast.Call | None]:
+    call = tree if isinstance(tree, ast.Call) else None
+    target = tree.func if isinstance(tree, ast.Call) else tree
+    if isinstance(target, ast.Attribute):
+        return target.attr, call
+    return (target.id if isinstance(target, ast.Name) else ""), call
+
+
+def _is_text(stmt: ast.stmt) -> bool:
+    return isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Constant) and isinstance(stmt.value.value, str)
