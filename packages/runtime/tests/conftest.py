@@ -147,8 +147,8 @@ good:
   %count = load i64, ptr %n.at
   %a = call ptr @data(ptr %args, i64 1)
   %b = call ptr @data(ptr %args, i64 2)
-  %o = call ptr @data(ptr %args, i64 3)
-  %c = call ptr @data(ptr %args, i64 4)
+  %c = call ptr @data(ptr %args, i64 3)
+  %o = call ptr @data(ptr %args, i64 4)
   %w = call ptr @data(ptr %args, i64 5)
   %closure = alloca [3 x ptr]
   %second = getelementptr ptr, ptr %closure, i64 1

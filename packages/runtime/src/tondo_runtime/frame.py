@@ -123,11 +123,13 @@ class Frame:
             slot = next(slots)
             slot.type_index = int(TypeIndex.INT)
             slot.payload.v_int64 = value
-        for view in (*inputs, *outputs):
+        for view in inputs:
             _point(next(slots), view)
         self.args_address = ctypes.addressof(table)
-        _copy_table(parts.constants, self.args_address + 16 * (self.count - 1 - parts.constants.count))
-        _point(table[self.count - 1], workspace)
+        before = len(plan.symbols) + len(inputs)
+        _copy_table(parts.constants, self.args_address + 16 * before)
+        for position, view in enumerate((*outputs, workspace), before + parts.constants.count):
+            _point(table[position], view)
         self.result = AnyValue()
         self.result_address = ctypes.addressof(self.result)
         handles, entries = self._packed(parts.packed)

@@ -99,7 +99,7 @@ class Manifest:
     """Everything that the runtime knows of a compiled model.
 
     The entry function is the symbol ``__tondo_<entry>``; its arguments are, in order: symbols (Int), inputs,
-    outputs, constants (DLTensor*), workspace (one uint8 DLTensor* of ``workspace`` bytes, 64-byte aligned).
+    constants, outputs (DLTensor*), workspace (one uint8 DLTensor* of ``workspace`` bytes, 64-byte aligned).
     """
 
     name: str

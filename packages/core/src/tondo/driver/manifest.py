@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from tondo import __version__
 from tondo.diagnostics import fail
 from tondo.ir import Attrs, Binary, Const, DType, Expr, IRModule, TensorType, Var
 from tondo.plugin import CompiledCode
+from tondo.support.version import __version__
 from tondo.target import Target
 from tondo_runtime import CodeSpec, ConstantSpec, Manifest, SymbolSpec, TargetSpec, TensorSpec
 from tondo_runtime.dims import Dim, DimOperator, DimTree
@@ -26,7 +26,7 @@ _SUFFIXES: Final = {"object": "o", "shared": "so"}
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What the entry function takes, in the order of its arguments: symbols, inputs, outputs, constants, workspace."""
+    """What the entry function takes, in the order of its arguments: symbols, inputs, constants, outputs, workspace."""
 
     symbols: tuple[SymbolSpec, ...]
     inputs: tuple[TensorSpec, ...]

@@ -9,13 +9,12 @@ Before::
 
 After::
 
-    def main(n, x, y, w, workspace):            # exported; symbols, inputs, outputs, constants, arena
+    def main(n, x, w, y, workspace):            # exported; symbols, inputs, constants, outputs, arena
         view t = workspace[0:]:  invoke f(n, x, w, t)
         view t = workspace[0:]:  invoke g(n, t, y)
 
-The module's attribute ``interface`` then holds what an artifact's manifest needs: ``symbols``, ``inputs`` and
-``outputs`` (name, dtype, shape), ``constants`` (names in the order of the parameters), ``workspace`` (bytes),
-``kernels`` and ``packed`` (names). Refuses (TND-B004) control flow and calls of graph functions, which have no host
+The module's attributes then hold what an artifact's manifest needs: ``symbols`` (names), ``inputs`` and ``outputs``
+(name, dtype, shape), ``constants`` (names in the order of the parameters) and ``workspace`` (bytes). Refuses (TND-B004) control flow and calls of graph functions, which have no host
 form yet, and a module without a ``main``.
 """
 
@@ -48,7 +47,7 @@ class LowerHost:
     ensures: ClassVar[frozenset[str]] = frozenset({"lowered"})
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
-        """Return ``module`` with ``main`` as an exported tensor function and the attribute ``interface``."""
+        """Return ``module`` with ``main`` as an exported tensor function and its signature in the attributes."""
         del context
         if "main" not in module.functions:
             fail("TND-B004", "the module has no function 'main'", help="name the entry function 'main'")
@@ -70,8 +69,6 @@ class _Host:
         self._size = as_expr(memory["workspace"])  # type: ignore[arg-type]
         self._arena = Buffer(self._fresh("workspace"), (self._size,), UINT8, align=64)
         self._buffers: dict[Atom, Buffer] = {}
-        self._kernels: dict[str, None] = {}
-        self._packed: dict[str, None] = {}
         self._inputs = [self._declare(param) for param in graph.params]
         self._outputs = [self._declare(self._result(atom)) for atom in graph.results]
         refs = dict.fromkeys(item for item in walk(graph) if isinstance(item, ConstantRef))
@@ -89,7 +86,7 @@ class _Host:
             self._graph.span,
         )
         module = self._module.with_functions([host])
-        return module.with_attrs(module.attrs.with_(interface=self._interface()))
+        return module.with_attrs(Attrs({**module.attrs, **self._interface()}))
 
     def _interface(self) -> Attrs:
         inputs = self._names("input_names", [param.name for param in self._graph.params])
@@ -102,8 +99,6 @@ class _Host:
             ),
             constants=tuple(ref.name for ref in self._constants),
             workspace=self._size,
-            kernels=tuple(self._kernels),
-            packed=tuple(self._packed),
         )
 
     def _names(self, attribute: str, default: Sequence[str]) -> Sequence[str]:
@@ -137,7 +132,6 @@ class _Host:
 
     def _call(self, binding: Binding, call: CallDps) -> Stmt:
         callee = self._module.tensor(call.function)
-        self._kernels[call.function] = None
         used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
         scratch = [
             (Buffer(self._fresh(buffer.name), buffer.shape, buffer.dtype), scratch_name(binding, i))
@@ -147,7 +141,6 @@ class _Host:
         return self._viewed([*call.args, *binding.vars], scratch, Invoke(call.function, args, False, binding.span))
 
     def _call_packed(self, binding: Binding, call: CallPacked) -> Stmt:
-        self._packed[call.name] = None
         used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
         return self._viewed([*call.args, *binding.vars], [], Invoke(call.name, tuple(used), True, binding.span))
 
