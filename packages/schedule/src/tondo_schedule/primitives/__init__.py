@@ -1,0 +1,14 @@
+"""Schedule primitives: one module each, with a pure ``apply(function, ...) -> (function, results)``."""
+
+from __future__ import annotations
+
+from tondo_schedule.primitives import (
+    annotate, cache_read, cache_write, compute_at, compute_inline, decompose_reduction, fuse, parallel, reorder,
+    reverse_compute_at, reverse_compute_inline, rfactor, set_scope, split, transform_layout, unroll, vectorize,
+)
+
+__all__ = [
+    "annotate", "cache_read", "cache_write", "compute_at", "compute_inline", "decompose_reduction", "fuse", "parallel",
+    "reorder", "reverse_compute_at", "reverse_compute_inline", "rfactor", "set_scope", "split", "transform_layout", "unroll",
+    "vectorize",
+]

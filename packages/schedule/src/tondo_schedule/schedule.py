@@ -1,0 +1,248 @@
+"""``Schedule``: a small mutable face of immutable states.
+
+Loops are referred to by their variable, blocks by their unique name. Every step goes through the pure ``apply`` of one
+module of :mod:`tondo_schedule.primitives` and is recorded; the trace is plain data and can be replayed::
+
+    s = Schedule(function)
+    (i, j) = s.loops("C")
+    i0, i1 = s.split(i, 8)
+    s.parallel(i0)
+    replay(function, s.trace) == s.function
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from tondo.arith import Analyzer
+from tondo.diagnostics import fail
+from tondo.ir import GLOBAL, Block, Expr, For, TensorFunction, Var
+from tondo_schedule import primitives
+from tondo_schedule.layout.index_map import IndexMap
+from tondo_schedule.primitives.split import Tail
+from tondo_schedule.tree import ASSUME, analyzer_for, assumptions, block_at, block_place, blocks_of, loop_at, loop_place
+
+Plain: TypeAlias = "int | float | str | bool | None | list[Plain] | dict[str, Plain]"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One recorded step: the primitive, its arguments as plain values, the names it gave its results."""
+
+    primitive: str
+    args: tuple[tuple[str, Plain], ...]
+    results: tuple[str, ...] = ()
+
+    def to_plain(self) -> dict[str, Plain]:
+        """Return values that JSON can hold."""
+        return {"primitive": self.primitive, "args": dict(self.args), "results": list(self.results)}
+
+
+class Schedule:
+    """A tensor function under transformation."""
+
+    def __init__(self, function: TensorFunction, assume: Sequence[Expr] = ()) -> None:
+        """Start with ``function``; conditions ``assume`` on its scalars are taken for granted."""
+        if assume:
+            stated = (*assumptions(function), *assume)
+            function = replace(function, attrs=function.attrs.with_(**{ASSUME: stated}))
+        self._function = function
+        self._steps: list[Step] = []
+
+    @property
+    def function(self) -> TensorFunction:
+        """The current state."""
+        return self._function
+
+    @property
+    def result(self) -> TensorFunction:
+        """The current state without the assumptions, as it is handed on."""
+        return replace(self._function, attrs=self._function.attrs.without(ASSUME))
+
+    @property
+    def trace(self) -> list[dict[str, Plain]]:
+        """The steps so far as plain values."""
+        return [step.to_plain() for step in self._steps]
+
+    # ------------------------------------------------------------------------------------------ questions
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Names of the blocks in order."""
+        return tuple(block.name for block in blocks_of(self._function.body))
+
+    def block(self, name: str) -> Block:
+        """Return the block ``name``."""
+        return block_at(block_place(self._function, name))
+
+    def loops(self, block: str) -> tuple[Var, ...]:
+        """Return the variables of the loops around a block, outermost first."""
+        return tuple(loop.var for loop in block_place(self._function, block).loops)
+
+    def loop(self, var: Var) -> For:
+        """Return the loop over ``var``."""
+        return loop_at(loop_place(self._function, var))
+
+    def extent(self, loop: Var) -> Expr:
+        """Return the simplified extent of a loop."""
+        place = loop_place(self._function, loop)
+        return analyzer_for(self._function, place).simplify(loop_at(place).extent)
+
+    def analyzer(self) -> Analyzer:
+        """Return what is known about the dimensions."""
+        return analyzer_for(self._function)
+
+    # ------------------------------------------------------------------------------------------ loops
+
+    def split(self, loop: Var, factor: int, tail: Tail = "predicate") -> tuple[Var, Var]:
+        """See :mod:`tondo_schedule.primitives.split`."""
+        self._function, (outer, inner) = primitives.split.apply(self._function, loop, factor, tail)
+        self._record("split", {"loop": loop.name, "factor": factor, "tail": tail}, outer.name, inner.name)
+        return outer, inner
+
+    def fuse(self, *loops: Var) -> Var:
+        """See :mod:`tondo_schedule.primitives.fuse`; fuses any number of nested loops, outermost first."""
+        current, *rest = loops
+        for loop in rest:
+            self._function, made = primitives.fuse.apply(self._function, current, loop)
+            self._record("fuse", {"outer": current.name, "inner": loop.name}, made.name)
+            current = made
+        return current
+
+    def reorder(self, *loops: Var) -> None:
+        """See :mod:`tondo_schedule.primitives.reorder`."""
+        self._function, _ = primitives.reorder.apply(self._function, loops)
+        self._record("reorder", {"loops": [loop.name for loop in loops]})
+
+    def parallel(self, loop: Var, grain: int = 1) -> None:
+        """See :mod:`tondo_schedule.primitives.parallel`."""
+        self._function, _ = primitives.parallel.apply(self._function, loop, grain)
+        self._record("parallel", {"loop": loop.name, "grain": grain})
+
+    def vectorize(self, loop: Var) -> None:
+        """See :mod:`tondo_schedule.primitives.vectorize`."""
+        self._function, _ = primitives.vectorize.apply(self._function, loop)
+        self._record("vectorize", {"loop": loop.name})
+
+    def unroll(self, loop: Var) -> None:
+        """See :mod:`tondo_schedule.primitives.unroll`."""
+        self._function, _ = primitives.unroll.apply(self._function, loop)
+        self._record("unroll", {"loop": loop.name})
+
+    def annotate(self, place: Var | str, name: str, value: float | str | bool) -> None:
+        """See :mod:`tondo_schedule.primitives.annotate`."""
+        self._function, _ = primitives.annotate.apply(self._function, place, name, value)
+        kind, target = ("loop", place.name) if isinstance(place, Var) else ("block", place)
+        self._record("annotate", {kind: target, "name": name, "value": value})
+
+    # ------------------------------------------------------------------------------------------ blocks
+
+    def compute_at(self, block: str, loop: Var) -> None:
+        """See :mod:`tondo_schedule.primitives.compute_at`."""
+        self._function, _ = primitives.compute_at.apply(self._function, block, loop)
+        self._record("compute_at", {"block": block, "loop": loop.name})
+
+    def reverse_compute_at(self, block: str, loop: Var) -> None:
+        """See :mod:`tondo_schedule.primitives.reverse_compute_at`."""
+        self._function, _ = primitives.reverse_compute_at.apply(self._function, block, loop)
+        self._record("reverse_compute_at", {"block": block, "loop": loop.name})
+
+    def compute_inline(self, block: str) -> None:
+        """See :mod:`tondo_schedule.primitives.compute_inline`."""
+        self._function, _ = primitives.compute_inline.apply(self._function, block)
+        self._record("compute_inline", {"block": block})
+
+    def reverse_compute_inline(self, block: str) -> None:
+        """See :mod:`tondo_schedule.primitives.reverse_compute_inline`."""
+        self._function, _ = primitives.reverse_compute_inline.apply(self._function, block)
+        self._record("reverse_compute_inline", {"block": block})
+
+    def cache_write(self, block: str, scope: str) -> str:
+        """See :mod:`tondo_schedule.primitives.cache_write`."""
+        self._function, made = primitives.cache_write.apply(self._function, block, scope)
+        self._record("cache_write", {"block": block, "scope": scope}, made)
+        return made
+
+    def cache_read(self, block: str, buffer: str, index_map: IndexMap | None = None, scope: str = GLOBAL) -> str:
+        """See :mod:`tondo_schedule.primitives.cache_read`."""
+        self._function, made = primitives.cache_read.apply(self._function, block, buffer, index_map, scope)
+        plain = None if index_map is None else _plain_map(index_map)
+        self._record("cache_read", {"block": block, "buffer": buffer, "index_map": plain, "scope": scope}, made)
+        return made
+
+    def set_scope(self, buffer: str, scope: str) -> None:
+        """See :mod:`tondo_schedule.primitives.set_scope`."""
+        self._function, _ = primitives.set_scope.apply(self._function, buffer, scope)
+        self._record("set_scope", {"buffer": buffer, "scope": scope})
+
+    def transform_layout(self, buffer: str, index_map: IndexMap) -> None:
+        """See :mod:`tondo_schedule.primitives.transform_layout`."""
+        self._function, _ = primitives.transform_layout.apply(self._function, buffer, index_map)
+        self._record("transform_layout", {"buffer": buffer, "index_map": _plain_map(index_map)})
+
+    # ------------------------------------------------------------------------------------------ reductions
+
+    def decompose_reduction(self, block: str, loop: Var) -> str:
+        """See :mod:`tondo_schedule.primitives.decompose_reduction`."""
+        self._function, made = primitives.decompose_reduction.apply(self._function, block, loop)
+        self._record("decompose_reduction", {"block": block, "loop": loop.name}, made)
+        return made
+
+    def rfactor(self, block: str, loop: Var) -> tuple[str, Var]:
+        """See :mod:`tondo_schedule.primitives.rfactor`."""
+        self._function, (made, combining) = primitives.rfactor.apply(self._function, block, loop)
+        self._record("rfactor", {"block": block, "loop": loop.name}, made, combining.name)
+        return made, combining
+
+    def _record(self, primitive: str, args: Mapping[str, Plain], *results: str) -> None:
+        self._steps.append(Step(primitive, tuple(args.items()), results))
+
+
+def replay(function: TensorFunction, trace: Sequence[Mapping[str, Plain]], assume: Sequence[Expr] = ()) -> TensorFunction:
+    """Return ``function`` after the steps of ``trace``.
+
+    Raises:
+        TondoError: TND-B003 if a step does not apply to this function, or gives other names than recorded.
+    """
+    schedule = Schedule(function, assume)
+    for number, entry in enumerate(trace):
+        name, args = entry.get("primitive"), entry.get("args")
+        method = _METHODS.get(name) if isinstance(name, str) else None
+        if method is None or not isinstance(args, dict):
+            fail("TND-B003", f"step {number} of the trace is not a schedule step: {name!r}")
+        getattr(schedule, method)(*_arguments(args))
+        made = schedule.trace[-1]["results"]
+        if made != entry.get("results", made):
+            fail("TND-B003", f"step {number} of the trace ({name}) gave {made}, recorded were {entry.get('results')}")
+    return schedule.function
+
+
+_METHODS = {
+    name: name
+    for name in (
+        "split", "fuse", "reorder", "parallel", "vectorize", "unroll", "annotate", "compute_at", "reverse_compute_at",
+        "compute_inline", "reverse_compute_inline", "cache_write", "cache_read", "set_scope", "transform_layout",
+        "decompose_reduction", "rfactor",
+    )
+}
+
+
+def _arguments(args: Mapping[str, Plain]) -> list[object]:
+    """Return positional arguments; loops become variables, layouts index maps."""
+    result: list[object] = []
+    for name, value in args.items():
+        if name in {"loop", "outer", "inner"}:
+            result.append(Var(str(value)))
+        elif name == "loops" and isinstance(value, list):
+            result.extend(Var(str(item)) for item in value)
+        elif name == "index_map":
+            result.append(None if value is None else IndexMap.from_plain(value))  # type: ignore[arg-type]
+        else:
+            result.append(value)
+    return result
+
+
+def _plain_map(index_map: IndexMap) -> Plain:
+    return [list(part) for part in index_map.to_plain()]
