@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tondo import __version__
 from tondo.diagnostics import fail
 from tondo.driver.cache import ArtifactCache, cache_key
 from tondo.driver.config import Config, NumericsConfig, TargetConfig
@@ -34,7 +33,8 @@ from tondo.passes import (
     run_pipeline,
 )
 from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
-from tondo.script import print_module
+from tondo.script import script
+from tondo.support.version import __version__
 from tondo.target import Target, TargetSpec, parse_target, target_fields
 from tondo_runtime import Artifact, RuntimeFailure, Session
 
@@ -220,7 +220,7 @@ def _parts(module: IRModule, code: CompiledCode, plan: Plan) -> Parts:
     manifest = make_manifest(module, code, plan.target, plan.source.name, plan.extensions.versions(), plan.effective)
     weights = {spec.name: module.constants[spec.name].array for spec in manifest.constants}
     members = {member_of(entry.name, entry.kind): entry.data for entry in code.objects}
-    return Parts(manifest, print_module(module), members, weights)
+    return Parts(manifest, script(module), members, weights)
 
 
 def _cache(plan: Plan, tools: Tools) -> ArtifactCache | None:

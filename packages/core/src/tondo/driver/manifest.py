@@ -77,7 +77,7 @@ def graph_signature(module: IRModule) -> Signature:
     labels += [getattr(atom, "name", f"output{index}") for index, atom in enumerate(graph.results)][len(labels) :]
     inputs = tuple(_typed(param.name, param.type) for param in graph.params)
     outputs = tuple(_typed(name, atom.type) for name, atom in zip(labels, graph.results, strict=True))
-    symbols = dict.fromkeys(name for spec in (*inputs, *outputs) for dim in spec.shape for name in _symbols(dim))
+    symbols = dict.fromkeys(dim for spec in inputs for dim in spec.shape if isinstance(dim, str))
     return Signature(tuple(SymbolSpec(name) for name in symbols), inputs, outputs, (), 0)
 
 
@@ -135,16 +135,6 @@ def dim_of(value: object) -> Dim:
         case _:
             pass
     return fail("TND-B001", f"the dimension {value!r} cannot be computed at run time")
-
-
-def _symbols(dim: Dim) -> list[str]:
-    match dim:
-        case int():
-            return []
-        case str():
-            return [dim]
-        case DimTree():
-            return [*_symbols(dim.left), *_symbols(dim.right)]
 
 
 def _symbol(entry: object) -> SymbolSpec:

@@ -23,19 +23,36 @@ class Engine(Protocol):
     """What runs a model: a session of the runtime, or the interpreter."""
 
     @property
-    def inputs(self) -> tuple[TensorSpec, ...]: ...
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Names, element types and shapes of the inputs."""
+        ...
+
     @property
-    def outputs(self) -> tuple[TensorSpec, ...]: ...
-    def __call__(self, *args: object, **named: object) -> Array | tuple[Array, ...]: ...
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Names, element types and shapes of the outputs."""
+        ...
+
+    def __call__(self, *args: object, **named: object) -> Array | tuple[Array, ...]:
+        """Run on inputs in order or by name; one output array, or a tuple of them."""
+        ...
+
     def run(
         self,
         inputs: Mapping[str, object],
         outputs: Mapping[str, object] | None = None,
         *,
         profile: Profile | None = None,
-    ) -> dict[str, Array]: ...
-    def profile(self) -> AbstractContextManager[Profile]: ...
-    def close(self) -> None: ...
+    ) -> dict[str, Array]:
+        """Run on named inputs; outputs by name."""
+        ...
+
+    def profile(self) -> AbstractContextManager[Profile]:
+        """Record kernel times while the context is open."""
+        ...
+
+    def close(self) -> None:
+        """Unload the code."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tondo.driver.config import Config
 from tondo.driver.config_file import PipelineFile
 from tondo.ir import IRModule
 from tondo.plugin import Frontend, LoadOptions, Option, SourceDigest
-from tondo.script import print_module
+from tondo.script import script
 
 
 @dataclass(slots=True)
@@ -48,11 +48,8 @@ class Source:
             known = self.frontend.digest(self.value, self.options)
             if known is not None:
                 return known
-        module = self.load()
-        state = hashlib.sha256(print_module(module).encode())
-        for name, constant in module.constants.items():
-            state.update(f"{name}:{constant.digest};".encode())
-        return state.hexdigest()
+        # the script names constants by their digest
+        return hashlib.sha256(script(self.load()).encode()).hexdigest()
 
     def _read(self) -> IRModule:
         if isinstance(self.value, IRModule):

@@ -6,18 +6,19 @@ Printing and parsing are given as functions, because the harness stands below th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tondo.diagnostics import fail
-from tondo.ir import IRModule
+from tondo.ir import ConstantData, IRModule
 from tondo.passes.reporter import Reporter
 from tondo.passes.timing import Timing
 
 Printer = Callable[[IRModule], str]
-Parser = Callable[[str], IRModule]
+Parser = Callable[[str, Mapping[str, ConstantData]], IRModule]
+"""Parses a text; the second argument has the contents of the constants that the text names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class RoundTrip:
         self._check(module, f"the result of the pass '{step.name}'")
 
     def _check(self, module: IRModule, what: str) -> None:
-        parsed = self.parser(self.printer(module))
+        parsed = self.parser(self.printer(module), module.constants)
         if parsed == module:
             return
         different = [name for name, value in module.functions.items() if parsed.functions.get(name) != value]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tondo import __version__
 from tondo.plugin.info import PluginInfo
 from tondo.plugin.markers import hookimpl
+from tondo.support.version import __version__
 from tondo.target.baseline import BASELINE_PROVIDERS
 from tondo.target.provider import TargetProvider
 

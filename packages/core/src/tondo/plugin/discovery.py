@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
 
-from tondo import __version__
 from tondo.diagnostics import Diagnostic
 from tondo.plugin.info import (
     ENTRY_POINT_GROUP,
@@ -25,6 +24,7 @@ from tondo.plugin.info import (
     older,
     printable,
 )
+from tondo.support.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

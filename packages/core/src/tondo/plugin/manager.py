@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 import pluggy
 
-from tondo import __version__
 from tondo.diagnostics import Diagnostic, TondoError
 from tondo.plugin.checks import check_components, check_implementations, implementations
 from tondo.plugin.discovery import duplicates, failure, find_candidates, load
@@ -24,6 +23,7 @@ from tondo.plugin.hookspecs import REGISTRATION_HOOKS, Hooks
 from tondo.plugin.info import PluginReport, printable
 from tondo.plugin.markers import PROJECT
 from tondo.plugin.selection import BUILTIN_ID, parse_selection
+from tondo.support.version import __version__
 
 ADD_HOOKSPECS: Final = "tondo_add_hookspecs"
 BUILTIN_MODULE: Final = "tondo.plugin.builtin"
