@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tondo_llvm.cache.key import object_key
-from tondo_llvm.toolchain import ObjectCode, Optimization, compile_many
+from tondo_llvm.toolchain import DEFAULT_OPTIMIZATION, ObjectCode, compile_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tondo_llvm.cache.store import ObjectCache
-    from tondo_llvm.toolchain import MachineSpec, Source
+    from tondo_llvm.toolchain import MachineSpec, Optimization, Source
 
 
 def compile_cached(
     items: Sequence[Source],
     machine: MachineSpec,
-    optimization: Optimization = Optimization(),  # noqa: B008  frozen
+    optimization: Optimization = DEFAULT_OPTIMIZATION,
     *,
     cache: ObjectCache | None,
     jobs: int | None = None,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tondo_llvm.toolchain.compile import ObjectCode, Optimization, Source, assembly, compile_many
+from tondo_llvm.toolchain.compile import assembly, compile_many
 from tondo_llvm.toolchain.library import llvm_version
 from tondo_llvm.toolchain.link import LinkedLibrary, LinkRefusal, link_shared
 from tondo_llvm.toolchain.machine import MachineSpec, available_cpus, host_machine
+from tondo_llvm.toolchain.source import DEFAULT_OPTIMIZATION, ObjectCode, Optimization, Source
 
 __all__ = [
+    "DEFAULT_OPTIMIZATION",
     "LinkRefusal",
     "LinkedLibrary",
     "MachineSpec",

@@ -9,8 +9,8 @@ from tondo.diagnostics import Diagnostic, Span, TondoError
 _PARSER = re.compile(r"<string>:(\d+):(\d+): error: (.*)")
 
 
-class EmitError(Exception):
-    """LLVM's code emission refused a module; the text is LLVM's."""
+class RefusedError(Exception):
+    """LLVM refused a module; the text is LLVM's."""
 
 
 def refused(name: str, ir_text: str, message: str) -> TondoError:

@@ -20,7 +20,7 @@ import llvmlite
 import llvmlite.binding as llvm
 from llvmlite.utils import get_library_name
 
-from tondo_llvm.toolchain.failure import EmitError
+from tondo_llvm.toolchain.failure import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def emit(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, as_object: bool
     """Return the object file or the assembly text of ``module``.
 
     Raises:
-        EmitError: if LLVM says that it cannot.
+        RefusedError: if LLVM says that it cannot.
     """
     library = _unlocked()
     message = ctypes.c_void_p()
@@ -91,7 +91,7 @@ def emit(module: llvm.ModuleRef, machine: llvm.TargetMachine, *, as_object: bool
         text = ctypes.string_at(message.value).decode() if message.value else "no object was produced"
         if message.value:
             library.dispose_string(message)
-        raise EmitError(text)
+        raise RefusedError(text)
     try:
         return ctypes.string_at(library.start(buffer), library.size(buffer))
     finally:

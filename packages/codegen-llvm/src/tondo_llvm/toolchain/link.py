@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tondo_llvm.toolchain.compile import ObjectCode
     from tondo_llvm.toolchain.machine import MachineSpec
+    from tondo_llvm.toolchain.source import ObjectCode
 
 _TIMEOUT_SECONDS = 120.0
 _ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
