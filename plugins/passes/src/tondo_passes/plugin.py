@@ -12,6 +12,7 @@ from tondo_passes.graph.define import Define
 from tondo_passes.graph.fold_constants import FoldConstants
 from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
+from tondo_passes.graph.layout import Layout
 from tondo_passes.graph.own_results import OwnResults
 from tondo_passes.graph.simplify import SimplifyGraph
 from tondo_passes.graph.split_constant_stages import SplitConstantStages
@@ -36,6 +37,8 @@ CPU = Pipeline(
             "graph.split_constant_stages",
             "graph.fold_constants",
             "graph.fold_scale",
+            "graph.layout",
+            "graph.fold_constants",
             "graph.common_subexpressions",
             "graph.fuse",
             "graph.dead_code",
@@ -59,7 +62,7 @@ CPU = Pipeline(
 def register_passes() -> Sequence[type[Pass]]:
     """Return the standard passes."""
     return [
-        CommonSubexpressions, CompactBuffers, DeadCode, Define, Flatten, FoldConstants, FoldScale, Fuse, LiftWorkspace,
+        CommonSubexpressions, CompactBuffers, DeadCode, Define, Flatten, FoldConstants, FoldScale, Fuse, Layout, LiftWorkspace,
         LowerBlocks, LowerHost, OwnResults, PlanMemory, ScheduleFunctions, Simplify, SimplifyGraph, SplitConstantStages, Vectorize,
     ]
 
