@@ -143,7 +143,7 @@ def make_plan(
     file = _override(config_of(config), numerics)
     spec = _target_spec(file.config.target, target, threads)
     machine = parse_target(spec, extensions.targets.values())
-    opened = open_source(source, file, list(extensions.frontends.values()))
+    opened = open_source(source, file, list(extensions.frontends.values()), extensions.operators)
     interpreted = machine.kind == "interp"
     listed = file.config.passes is not None or machine.kind in extensions.pipelines
     passes = build_passes(file, extensions, machine) if listed or not interpreted else ()

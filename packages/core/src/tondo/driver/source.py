@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tondo.diagnostics import fail
 from tondo.driver.config import Config
 from tondo.driver.config_file import PipelineFile
-from tondo.ir import IRModule
+from tondo.ir import IRModule, Operator
 from tondo.plugin import Frontend, LoadOptions, Option, SourceDigest
 from tondo.script import script
 
@@ -59,8 +59,10 @@ class Source:
         return self.frontend.load(self.value, self.options)
 
 
-def open_source(value: object, file: PipelineFile, frontends: Iterable[Frontend]) -> Source:
-    """Return the source that ``value`` or, if it is None, the configuration names.
+def open_source(
+    value: object, file: PipelineFile, frontends: Iterable[Frontend], operators: Mapping[str, Operator]
+) -> Source:
+    """Return the source that ``value`` or, if it is None, the configuration names; frontends use ``operators``.
 
     Raises:
         TondoError: TND-U005 if neither names one, TND-U006 if the file is not there, TND-M001 unless exactly one
@@ -70,7 +72,7 @@ def open_source(value: object, file: PipelineFile, frontends: Iterable[Frontend]
         if file.config.model.path is None:
             fail("TND-U005", "no model was given", help="pass one, or write model: {path: ...} in the pipeline file")
         value = (file.folder or Path()) / file.config.model.path
-    options = load_options(file.config)
+    options = load_options(file.config, operators)
     if isinstance(value, IRModule):
         return Source(value, None, options)
     if isinstance(value, str | os.PathLike):
@@ -93,7 +95,7 @@ def open_source(value: object, file: PipelineFile, frontends: Iterable[Frontend]
     )
 
 
-def load_options(config: Config) -> LoadOptions:
+def load_options(config: Config, operators: Mapping[str, Operator]) -> LoadOptions:
     """Return what a pipeline file says about reading the model."""
     options: dict[str, Option] = dict(config.model.options)
     return LoadOptions(
@@ -101,6 +103,7 @@ def load_options(config: Config) -> LoadOptions:
         dimensions=dimensions_of(config),
         name=config.model.name,
         options=options,
+        operators=operators,
     )
 
 

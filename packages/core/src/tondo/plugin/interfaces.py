@@ -15,7 +15,7 @@ from tondo.passes.reporter import Reporter, SilentReporter
 from tondo.passes.rule import Miss
 
 if TYPE_CHECKING:
-    from tondo.ir import IRModule
+    from tondo.ir import IRModule, Operator
     from tondo.target.target import Target
 
 Option = bool | int | float | str | Sequence["Option"] | Mapping[str, "Option"] | None
@@ -34,6 +34,7 @@ class LoadOptions:
         name: name of the module; the frontend's choice where it is None.
         base: folder that files named by the model must lie in, where the source is not a path.
         options: further options that the frontend documents.
+        operators: the operator library by name; type rules give the result types of what the frontend emits.
     """
 
     inputs: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict[str, tuple[int | str, ...]])
@@ -41,6 +42,7 @@ class LoadOptions:
     name: str | None = None
     base: Path | None = None
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])
+    operators: Mapping[str, Operator] = field(default_factory=dict[str, "Operator"])
 
 
 @runtime_checkable
