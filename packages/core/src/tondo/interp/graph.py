@@ -1,0 +1,250 @@
+"""Run a graph function on numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+
+from tondo.diagnostics import fail, suggest
+from tondo.interp.expressions import evaluate_expr
+from tondo.interp.tensor import run_tensor_function
+from tondo.interp.values import poisoned
+from tondo.ir import (
+    Atom,
+    Attrs,
+    Binding,
+    Call,
+    CallDps,
+    CallGraph,
+    CallPacked,
+    ConstantRef,
+    Expr,
+    GraphFunction,
+    GraphVar,
+    IfRegion,
+    IRModule,
+    LoopRegion,
+    MatchShape,
+    OpCall,
+    Operator,
+    ShapeValue,
+    TensorFunction,
+    TensorType,
+    Var,
+    dims,
+    dtype,
+    walk,
+)
+from tondo_runtime.registry import get as registered
+
+
+def run_graph(
+    module: IRModule,
+    inputs: Sequence[np.ndarray],
+    ops: Mapping[str, Operator],
+    name: str = "main",
+    symbols: Mapping[str, int] | None = None,
+) -> list[np.ndarray]:
+    """Run graph function ``name`` and return its results.
+
+    Args:
+        module: graph and tensor functions and constants.
+        inputs: one array per parameter.
+        ops: operator library, for calls of operators.
+        name: the function.
+        symbols: values of symbolic dimensions that no input shape gives.
+
+    Raises:
+        TondoError: TND-U002, TND-U003, TND-U004 for inputs that do not fit, TND-M003 for an operator that ``ops``
+            lacks, TND-R003 if execution fails.
+    """
+    function = module.graph(name)
+    runner = _Runner(module, ops)
+    return runner.call(function, [np.asarray(array) for array in inputs], dict(symbols or {}))
+
+
+@dataclass(slots=True)
+class _Scope:
+    """Values of one graph function (regions share it: names are unique within a function)."""
+
+    function: str
+    values: dict[str, np.ndarray]
+    symbols: dict[str, int]
+
+
+@dataclass(slots=True)
+class _Runner:
+    module: IRModule
+    ops: Mapping[str, Operator]
+    defined: dict[OpCall, TensorFunction] = field(default_factory=dict)
+
+    def call(self, function: GraphFunction, inputs: list[np.ndarray], symbols: dict[str, int]) -> list[np.ndarray]:
+        scope = _Scope(function.name, {}, symbols)
+        if len(inputs) != len(function.params):
+            fail("TND-U004", f"'{function.name}' takes {len(function.params)} inputs, {len(inputs)} were given")
+        for param, array in zip(function.params, inputs, strict=True):
+            _bind(scope, param, array)
+        for param, array in zip(function.params, inputs, strict=True):
+            _check(scope, param, array)
+        return self.region(scope, function.bindings, function.results)
+
+    def region(self, scope: _Scope, bindings: Sequence[Binding], results: Sequence[Atom]) -> list[np.ndarray]:
+        for binding in bindings:
+            values = self.operation(scope, binding)
+            if len(values) != len(binding.vars):
+                fail("TND-R003", f"{scope.function}: {len(values)} results for {len(binding.vars)} names")
+            for var, value in zip(binding.vars, values, strict=True):
+                _bind(scope, var, value)
+        return [self.atom(scope, result) for result in results]
+
+    def atom(self, scope: _Scope, atom: Atom) -> np.ndarray:
+        if isinstance(atom, ConstantRef):
+            return self.module.constants[atom.name].array
+        value = scope.values.get(atom.name)
+        if value is None:
+            fail("TND-R003", f"{scope.function}: the value '{atom.name}' is not defined here")
+        return value
+
+    def operation(self, scope: _Scope, binding: Binding) -> list[np.ndarray]:
+        operation = binding.operation
+        match operation:
+            case Call():
+                return self.operator(scope, operation)
+            case CallDps():
+                callee = self.module.tensor(operation.function)
+                args = [self.atom(scope, arg) for arg in operation.args]
+                numbers = [_number(scope, value) for value in operation.scalars]
+                names = [var.name for var in callee.scalars]
+                return run_tensor_function(
+                    callee, args, None, dict(zip(names, numbers, strict=True)), module=self.module
+                )
+            case CallPacked():
+                return self.packed(scope, operation, binding.vars)
+            case CallGraph():
+                args = [self.atom(scope, arg) for arg in operation.args]
+                return self.call(self.module.graph(operation.function), args, {})
+            case ShapeValue():
+                numbers = [_number(scope, dim) for dim in operation.dims]
+                return [np.array(numbers[0] if operation.scalar else numbers, np.int64)]
+            case MatchShape():
+                return [self.match_shape(scope, operation)]
+            case IfRegion():
+                taken = operation.then if bool(self.atom(scope, operation.condition)) else operation.orelse
+                return self.region(scope, taken.bindings, taken.results)
+            case LoopRegion():
+                return self.loop(scope, operation, binding.vars)
+            case _:
+                fail("TND-R003", f"the interpreter does not know the operation {type(operation).__name__}")
+
+    def operator(self, scope: _Scope, call: Call) -> list[np.ndarray]:
+        op = self.ops.get(call.op)
+        if op is None:
+            fail("TND-M003", f"unknown operator '{call.op}'", help=suggest(call.op, self.ops))
+        args = [self.atom(scope, arg) for arg in call.args]
+        types = tuple(_known_type(arg, value) for arg, value in zip(call.args, args, strict=True))
+        request = OpCall(call.op, types, call.attrs)
+        function = self.defined.get(request)
+        if function is None:
+            function = op.define(request)
+            self.defined[request] = function
+        scalars = {var.name: scope.symbols[var.name] for var in function.scalars if var.name in scope.symbols}
+        return run_tensor_function(function, args, None, scalars, module=self.module)
+
+    def packed(self, scope: _Scope, call: CallPacked, results: tuple[GraphVar, ...]) -> list[np.ndarray]:
+        """Call ``name(*args, *outputs, *attributes)``; an ``inplace`` function gets a copy of its first argument."""
+        args = [self.atom(scope, arg) for arg in call.args]
+        outputs: list[np.ndarray] = []
+        if call.effect == "inplace":
+            args[0] = args[0].copy()
+            outputs.append(args[0])
+        for var in results[len(outputs) :]:
+            outputs.append(poisoned([_number(scope, dim) for dim in var.tensor.dims], var.tensor.dtype))
+        fresh = outputs[1:] if call.effect == "inplace" else outputs
+        registered(call.name)(*args, *fresh, *_plain_attrs(call.attrs))
+        return outputs
+
+    def match_shape(self, scope: _Scope, operation: MatchShape) -> np.ndarray:
+        array = self.atom(scope, operation.arg)
+        rank = len(operation.dims)
+        if array.ndim != rank:
+            fail("TND-R003", f"{scope.function}: a shape of {rank} dimensions is expected, got {array.shape}")
+        for dim, extent in zip(operation.dims, array.shape, strict=True):
+            if isinstance(dim, Var):
+                scope.symbols.setdefault(dim.name, extent)
+        expected = tuple(_number(scope, dim) for dim in operation.dims)
+        if expected != array.shape:
+            fail("TND-R003", f"{scope.function}: shape {expected} is expected, got {array.shape}")
+        return array
+
+    def loop(self, scope: _Scope, loop: LoopRegion, results: tuple[GraphVar, ...]) -> list[np.ndarray]:
+        trips = None if loop.trips is None else int(self.atom(scope, loop.trips))
+        alive = loop.condition is None or bool(self.atom(scope, loop.condition))
+        carried = [self.atom(scope, atom) for atom in loop.carried]
+        scans: list[list[np.ndarray]] = [[] for _ in results[len(carried) :]]
+        step = 0
+        while alive and (trips is None or step < trips):
+            values = [np.array(step, np.int64), np.array(True), *carried]
+            for param, value in zip(loop.body.params, values, strict=True):
+                _bind(scope, param, value.astype(param.tensor.dtype.numpy, copy=False))
+            condition, *rest = self.region(scope, loop.body.bindings, loop.body.results)
+            alive = bool(condition)
+            carried = rest[: len(carried)]
+            for scan, value in zip(scans, rest[len(carried) :], strict=True):
+                scan.append(value)
+            step += 1
+        named = zip(results[len(carried) :], scans, strict=True)
+        return [*carried, *(_stack(scope, var, scan) for var, scan in named)]
+
+
+def _stack(scope: _Scope, var: GraphVar, scan: list[np.ndarray]) -> np.ndarray:
+    if scan:
+        return np.stack(scan)
+    shape = [_number(scope, dim) for dim in var.tensor.dims[1:]] if var.tensor.shape is not None else []
+    return np.empty((0, *shape), var.tensor.dtype.numpy)
+
+
+def _bind(scope: _Scope, var: GraphVar, value: np.ndarray) -> None:
+    """Name a value; dimensions of its type that stand alone and are new take the extents of its shape."""
+    scope.values[var.name] = value
+    if isinstance(var.type, TensorType) and var.type.shape is not None and len(var.type.shape) == value.ndim:
+        for dim, extent in zip(var.type.shape, value.shape, strict=True):
+            if isinstance(dim, Var):
+                scope.symbols.setdefault(dim.name, extent)
+
+
+def _check(scope: _Scope, var: GraphVar, value: np.ndarray) -> None:
+    if not isinstance(var.type, TensorType):
+        return
+    if value.dtype != var.type.dtype.numpy:
+        fail("TND-U003", f"input '{var.name}' has dtype {value.dtype}, {var.type.dtype} is expected")
+    if var.type.shape is None:
+        return
+    if len(var.type.shape) != value.ndim:
+        fail("TND-U002", f"input '{var.name}' has {value.ndim} dimensions, {len(var.type.shape)} are expected")
+    expected = tuple(_number(scope, dim) for dim in var.type.shape)
+    if expected != value.shape:
+        fail("TND-U002", f"input '{var.name}' has shape {value.shape}, {expected} is expected")
+
+
+def _number(scope: _Scope, value: Expr) -> int:
+    unknown = [item.name for item in walk(value) if isinstance(item, Var) and item.name not in scope.symbols]
+    if unknown:
+        fail("TND-R003", f"{scope.function}: the dimension '{unknown[0]}' has no value here")
+    env = {item: scope.symbols[item.name] for item in walk(value) if isinstance(item, Var)}
+    return int(evaluate_expr(value, env))
+
+
+def _known_type(atom: Atom, value: np.ndarray) -> TensorType:
+    """Return the declared type, or the actual one where the rank is not declared."""
+    declared = atom.type
+    if isinstance(declared, TensorType) and declared.shape is not None:
+        return declared
+    return TensorType(dims(value.shape), dtype(value.dtype))
+
+
+def _plain_attrs(attrs: Attrs) -> list[int | float | str | bool]:
+    """Return the numbers and texts among the attributes; the registry passes nothing else."""
+    return [cast("int | float | str | bool", value) for value in attrs.values() if isinstance(value, (int, float, str))]
