@@ -105,9 +105,12 @@ def _units(
             return emit_function(function, target, symbols, indices, positions)
 
         calls = any(isinstance(item, Invoke) for item in walk(function.body))
-        # A function with calls depends on the symbols and positions of others, so its text decides.
-        content = text() if calls or function.attrs.get("exported") is True else f"{digests[name]} {facts}"
-        units[function.name] = _Unit(function.name, text, content)
+        if calls or function.attrs.get("exported") is True:
+            # It depends on the symbols and positions of others or on its own name, so its text decides.
+            emitted = text()
+            units[function.name] = _Unit(function.name, lambda emitted=emitted: emitted, emitted)
+        else:
+            units[function.name] = _Unit(function.name, text, f"{digests[name]} {facts}")
     pool = pool_ir(target.triple)
     return [*units.values(), _Unit("tondo_pool", lambda: pool, pool)]
 
