@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from tondo.interp import run_tensor_function
 from tondo.ir import Block, Buffer, Intrin, Load, Ramp, Store, walk
 from tondo.target import parse_target
 from tondo_x86 import X86Cpus
@@ -55,3 +57,16 @@ def test_semantics_is_one_block_and_emission_one_vector_statement(name):
     assert body.value.dtype.lanes == intrinsic.operands[0].shape[0]
     assert [node.buffer.name for node in walk(body.value) if isinstance(node, Load)] == ["a", "b", "c"]
     assert all(isinstance(node.indices[0], Ramp) for node in walk(body) if isinstance(node, Load))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_both_forms_compute_the_product_added(name):
+    intrinsic = FAMILY[name]
+    rng = np.random.default_rng(5)
+    (lanes,) = intrinsic.operands[0].shape
+    a, b, c = (rng.standard_normal(lanes).astype(intrinsic.operands[0].dtype.numpy) for _ in range(3))
+    exact = a.astype(np.longdouble) * b + c
+    for function in (intrinsic.semantics, intrinsic.emission):
+        result = c.copy()
+        run_tensor_function(function, [a, b], [result])
+        np.testing.assert_allclose(result, exact.astype(result.dtype), rtol=4 * np.finfo(result.dtype).eps)

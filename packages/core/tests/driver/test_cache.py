@@ -3,12 +3,12 @@ from __future__ import annotations
 import os
 
 import pytest
-from tondo_runtime import RuntimeFailure
 
 from tondo.diagnostics import TondoError
 from tondo.driver.cache import ArtifactCache, cache_key
 from tondo.driver.environment import DEFAULT_CACHE_BYTES, read_environment
 from tondo.passes import CollectingReporter
+from tondo_runtime import RuntimeFailure
 
 
 def make(folder, max_bytes=1 << 20):

@@ -35,7 +35,10 @@ def test_every_key():
     assert config.model.inputs == {"data": ["batch", 3, 224, 224]}
     assert (config.target.cpu, config.target.threads) == ("native", 2)
     assert config.numerics.float32_matmul == "high"
-    assert {name: (entry.min, entry.max) for name, entry in config.dimensions.items()} == {"batch": (2, 64), "n": (7, 7)}
+    assert {name: (entry.min, entry.max) for name, entry in config.dimensions.items()} == {
+        "batch": (2, 64),
+        "n": (7, 7),
+    }
     assert [entry.use for entry in config.passes] == ["graph.fold_constants", "graph.fuse", "tensor.schedule"]
     assert config.passes[1].model_extra == {"max_ops": 64}
     assert config.passes[2].model_extra == {"rules": ["cpu.contraction", "cpu.reduction"]}
@@ -61,15 +64,34 @@ def test_the_short_form_of_a_target(text, cpu, threads):
 CASES = {
     "unknown key": ("modle: {}\n", "TND-C002", 1, 1, "unknown key 'modle'", "did you mean 'model'?"),
     "unknown inner key": (
-        "tondo: 1\nmodel:\n  path: a\n  pth: b\n", "TND-C002", 4, 3, "unknown key 'pth' in 'model'", "did you mean 'path'?",
+        "tondo: 1\nmodel:\n  path: a\n  pth: b\n",
+        "TND-C002",
+        4,
+        3,
+        "unknown key 'pth' in 'model'",
+        "did you mean 'path'?",
     ),
-    "unknown key in a flow": ("target: {cpu: native, thread: 2}\n", "TND-C002", 1, 23, "unknown key 'thread'", "'threads'"),
+    "unknown key in a flow": (
+        "target: {cpu: native, thread: 2}\n",
+        "TND-C002",
+        1,
+        23,
+        "unknown key 'thread'",
+        "'threads'",
+    ),
     "unknown key of a dimension": ("dimensions: {n: {mn: 1}}", "TND-C002", 1, 18, "'mn' in 'dimensions.n'", "'min'"),
     "wrong version": ("tondo: 2\n", "TND-C001", 1, 8, "'tondo' should be 1", ""),
     "wrong type": ("\n\ncache: 3\n", "TND-C001", 3, 8, "'cache' should be a valid boolean", ""),
     "no coercion": ("target: {threads: '2'}", "TND-C001", 1, 19, "'target.threads' should be a valid integer", ""),
     "out of range": ("target: {threads: 0}", "TND-C001", 1, 19, "greater than or equal to 1", ""),
-    "bad choice": ("numerics:\n  float32_matmul: fast\n", "TND-C001", 2, 19, "should be 'highest', 'high' or 'medium'", ""),
+    "bad choice": (
+        "numerics:\n  float32_matmul: fast\n",
+        "TND-C001",
+        2,
+        19,
+        "should be 'highest', 'high' or 'medium'",
+        "",
+    ),
     "bad dimension": ("model: {inputs: {x: [1, -3]}}", "TND-C001", 1, 25, "'model.inputs.x[1]' should be a size", ""),
     "bad dimension name": ("model: {inputs: {x: [a b]}}", "TND-C001", 1, 22, "should be a size or the name", ""),
     "huge dimension": ("model: {inputs: {x: [99999999999999]}}", "TND-C001", 1, 22, "should be a size", ""),
@@ -163,7 +185,9 @@ def test_a_mapping_is_checked_like_a_file():
 
 
 def test_plain_values_are_read_by_yaml_1_2():
-    tree = parse_yaml("{a: yes, b: 0o17, c: 0x1f, d: .inf, e: ~, f: 2001-01-01, g: 1e3, h: true, i: '1', j: -5, k: 017}", "f")
+    tree = parse_yaml(
+        "{a: yes, b: 0o17, c: 0x1f, d: .inf, e: ~, f: 2001-01-01, g: 1e3, h: true, i: '1', j: -5, k: 017}", "f"
+    )
     assert tree.value == {
         "a": "yes", "b": 15, "c": 31, "d": float("inf"), "e": None, "f": "2001-01-01", "g": 1000.0, "h": True, "i": "1",
         "j": -5, "k": 17,

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tondo_runtime import Manifest, RuntimeFailure, SymbolSpec, TensorSpec
 
 from tondo.driver.interpreted import Interpreted
+from tondo_runtime import Manifest, RuntimeFailure, SymbolSpec, TensorSpec
 
 MANIFEST = Manifest(
     name="m",

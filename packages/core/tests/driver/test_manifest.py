@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tondo_runtime.dims import DimTree
-from tondo_runtime.manifest_json import parse_manifest
 
 from tondo.diagnostics import TondoError
 from tondo.driver.manifest import dim_of, graph_signature, make_manifest, member_of, signature_of
@@ -23,6 +21,8 @@ from tondo.ir import (
 )
 from tondo.plugin import CompiledCode, ObjectCode
 from tondo.target import BASELINE_PROVIDERS, parse_target
+from tondo_runtime.dims import DimTree
+from tondo_runtime.manifest_json import parse_manifest
 
 N = Var("batch")
 TARGET = parse_target("cpu=generic", BASELINE_PROVIDERS)
@@ -109,9 +109,7 @@ def test_a_module_that_is_not_lowered_is_refused(name):
         signature_of(module.with_attrs(module.attrs.without(name)))
 
 
-@pytest.mark.parametrize(
-    "changes", [{"inputs": 3}, {"inputs": ("x",)}, {"constants": (3,)}, {"symbols": (FLOAT32,)}]
-)
+@pytest.mark.parametrize("changes", [{"inputs": 3}, {"inputs": ("x",)}, {"constants": (3,)}, {"symbols": (FLOAT32,)}])
 def test_attributes_of_another_form_are_refused(changes):
     with pytest.raises(TondoError) as caught:
         signature_of(lowered(**changes))

@@ -89,13 +89,13 @@ def test_passes_are_written_with_every_option():
 
 
 CASES = {
-    "unknown pass": ("passes:\n  - graph.fuze\n", "TND-C003", 2, 5, "unknown pass 'graph.fuze'", "did you mean 'graph.fuse'?"),
+    "unknown pass": ("passes:\n  - graph.fuze\n", "TND-C003", 2, 5, "unknown pass 'graph.fuze'", "'graph.fuse'?"),
     "unknown pass in a mapping": ("passes:\n  - {use: fuse}\n", "TND-C003", 2, 11, "unknown pass 'fuse'", ""),
     "unknown option": (
-        "passes: [{use: graph.fuse, max_op: 1}]", "TND-C002", 1, 28, "has no option 'max_op'", "did you mean 'max_ops'?",
+        "passes: [{use: graph.fuse, max_op: 1}]", "TND-C002", 1, 28, "has no option 'max_op'", "'max_ops'?",
     ),
     "text for a number": ("passes: [{use: graph.fuse, max_ops: '3'}]", "TND-C001", 1, 37, "valid integer", ""),
-    "number for text": ("passes: [{use: graph.fuse, rules: [a, 3]}]", "TND-C001", 1, 35, "'rules' [1] should be a valid string", ""),
+    "number for text": ("passes: [{use: graph.fuse, rules: [a, 3]}]", "TND-C001", 1, 35, "'rules' [1] should be", ""),
     "bad choice": ("passes: [{use: graph.fuse, level: mid}]", "TND-C001", 1, 35, "'low' or 'high'", ""),
     "bool for a number": ("passes: [{use: graph.fuse, max_ops: true}]", "TND-C001", 1, 37, "valid integer", ""),
     "refused by the pass": ("passes: [{use: graph.fuse, max_ops: 0}]", "TND-C001", 1, 10, "must be positive", ""),

@@ -163,7 +163,7 @@ def test_dump_writes_the_input_and_every_result(tmp_path):
 
 def test_round_trip_names_the_pass_after_which_it_fails():
     trip = RoundTrip(printer=lambda module: "", parser=lambda text, constants: IRModule())
-    with pytest.raises(TondoError, match="the pass 'test.mark' does not survive") as caught:
+    with pytest.raises(TondoError, match=r"the pass 'test\.mark' does not survive") as caught:
         run_pipeline(IRModule(), [make(), Mark()], CONTEXT, [trip])
     assert caught.value.code == "TND-B001"
 

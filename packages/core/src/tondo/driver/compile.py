@@ -11,12 +11,12 @@ from tondo.driver.cache import ArtifactCache, cache_key
 from tondo.driver.config import Config, NumericsConfig, TargetConfig
 from tondo.driver.config_file import PipelineFile, config_of
 from tondo.driver.environment import Environment, read_environment
-from tondo.driver.interpreter import Interpreted, evaluate
+from tondo.driver.interpreted import interpret
 from tondo.driver.manifest import make_manifest, member_of
 from tondo.driver.model import Model, Parts
 from tondo.driver.pipeline import build_passes, choose_codegen, codegen_options, pass_specs
 from tondo.driver.source import Source, dimensions_of, open_source
-from tondo.driver.verifiers import VERIFIERS
+from tondo.interp import run_tensor_function
 from tondo.ir import IRModule
 from tondo.passes import (
     PRECISIONS,
@@ -94,7 +94,8 @@ def compile(
     Args:
         source: a path, an object that a frontend claims (such as an onnx.ModelProto), or an IRModule; the model that
             ``config`` names if left out.
-        target: what to compile for: ``"native"`` (the default), ``"interp"``, ``"cpu=haswell"``, a mapping.
+        target: what to compile for: ``"native"`` (the default), ``"interp"``, ``"cpu=haswell"``, a mapping; replaces
+            the whole target of ``config``.
         threads: how many threads one call uses; as many as can run at once if left out.
         numerics: precision of float32 products: ``"highest"`` (the default), ``"high"``, ``"medium"``.
         config: a pipeline file, or its content as a mapping; the other arguments take precedence.
@@ -121,12 +122,8 @@ def compile(
             return model
     module = lower(plan, tools)
     if plan.codegen is None:
-        return Model(
-            plan.source.name,
-            Interpreted(module, plan.source.name, plan.extensions.operators),
-            module=module,
-            timing=tools.timing,
-        )
+        engine = interpret(module, plan.source.name, plan.extensions.operators)
+        return Model(plan.source.name, engine, module=module, timing=tools.timing)
     code = generate(module, plan, plan.codegen, tools, cache)
     return _finish(module, code, plan, plan.codegen, tools, cache, key)
 
@@ -166,16 +163,14 @@ def lower(plan: Plan, tools: Tools) -> IRModule:
             )
         ),
         libraries={name: entry for name, entry in plan.extensions.libraries.items() if entry.supports(plan.target)},
-        evaluate=evaluate,
+        evaluate=run_tensor_function,
         numerics=Numerics(plan.file.config.numerics.float32_matmul),
         dimensions=dimensions_of(plan.file.config),
         reporter=tools.reporter,
     )
     instruments = [TimePasses(tools.timing), Progress(tools.reporter), *tools.instruments]
     with tools.timing.measure("passes"):
-        return run_pipeline(
-            module, plan.passes, context, instruments, verifiers=VERIFIERS, verify=plan.file.config.verify
-        )
+        return run_pipeline(module, plan.passes, context, instruments, verify=plan.file.config.verify)
 
 
 def generate(

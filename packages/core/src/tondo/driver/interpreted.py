@@ -8,6 +8,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 import numpy as np
 
 from tondo.diagnostics import fail
+from tondo.driver.manifest import ENTRY, graph_signature
+from tondo.interp import run_graph
+from tondo.ir import IRModule, Operator
 from tondo_runtime import Manifest, Profile, TensorSpec
 from tondo_runtime.binding import arrange, bind_symbols, take_input, take_output
 from tondo_runtime.tensors import Array
@@ -69,9 +72,20 @@ class Interpreted:
         results: list[Array] = []
         for spec, value in zip(self.outputs, self._execute(arrays), strict=True):
             if spec.name not in bound:
-                results.append(np.asarray(value))
+                results.append(np.array(value))  # a copy: it may be an input or a constant of the module
                 continue
             target = take_output(spec, bound[spec.name], value.shape, arrays)
             np.copyto(target, value)
             results.append(target)
         return results
+
+
+def interpret(module: IRModule, name: str, operators: Mapping[str, Operator]) -> Interpreted:
+    """Return the graph function ``main`` of ``module`` as a model called ``name``.
+
+    Raises:
+        TondoError: TND-B001 if there is none or its inputs are not tensors of known rank.
+    """
+    signature = graph_signature(module)
+    manifest = Manifest(name, ENTRY, signature.inputs, signature.outputs, signature.symbols)
+    return Interpreted(manifest, lambda arrays: run_graph(module, arrays, operators))
