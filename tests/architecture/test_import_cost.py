@@ -33,7 +33,7 @@ def test_plugin_modules_are_light(module):
     assert loaded_after(f"import {module}") & {"llvmlite", "onnx", "onnxruntime", "torch", "typer", "rich"} == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["compile", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_help_is_quick(arguments):
     """0.3 s on an idle machine; on a busy one, what the bare interpreter takes tells how busy it is."""
     bare = min(_seconds(["-c", "pass"]) for _ in range(3))

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from tondo.diagnostics import CODES, TondoError
 from tondo_cli.app import build
 from tondo_cli.text import colour_allowed, printable
-from tondo_runtime.errors import RuntimeFailure
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -32,15 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         value = {"code": error.code, "message": first.message, "notes": first.notes, "help": first.help}
         _report(words, str(error), value)
         return error.exit_status
-    except RuntimeFailure as error:
-        value = {"code": error.code, "message": error.message, "notes": error.notes, "help": error.help}
-        _report(words, error.render(), value)
-        return error.exit_status
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user unasked
-        return _defect(words, error)
+        return _other(words, error)
     return 0
+
+
+def _other(words: Sequence[str], error: Exception) -> int:
+    """Report an error of the runtime, whose package is imported only here: help has to be quick, or a defect."""
+    from tondo_runtime.errors import RuntimeFailure
+
+    if not isinstance(error, RuntimeFailure):
+        return _defect(words, error)
+    value = {"code": error.code, "message": error.message, "notes": error.notes, "help": error.help}
+    _report(words, error.render(), value)
+    return error.exit_status
 
 
 def _defect(words: Sequence[str], error: Exception) -> int:

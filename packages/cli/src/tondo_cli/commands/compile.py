@@ -10,7 +10,7 @@ import typer
 
 from tondo.driver.compile import Tools
 from tondo.passes import Dump, Timing
-from tondo.script import print_module
+from tondo.script import script
 from tondo_cli.models import Choice
 from tondo_cli.options import Config, Debug, Json, Numerics, Plugins, Shapes, Target, Threads
 from tondo_cli.output import Output
@@ -44,7 +44,7 @@ def compile(
     clock = Timing("compile")
     choice = Choice(config, target, threads, numerics, shape or (), plugins)
     with out.working() as reporter:
-        instruments = [Dump.to_folder(dump, print_module)] if dump is not None else []
+        instruments = [Dump.to_folder(dump, script)] if dump is not None else []
         compiled = choice.compile(model, Tools(reporter=reporter, timing=clock, instruments=instruments))
         path = output or Path(f"{compiled.name}.tondo")
         manifest = compiled.save(path)

@@ -14,7 +14,7 @@ from tondo.diagnostics import fail, suggest
 from tondo.driver.compile import Plan, Tools, generate, lower
 from tondo.ir import IRModule
 from tondo.passes import Pass
-from tondo.script import print_module
+from tondo.script import script
 from tondo_cli.models import Choice, is_artifact
 from tondo_cli.options import Config, Debug, Json, Model, Numerics, Plugins, Shapes, Target, Threads
 from tondo_cli.output import Output
@@ -72,10 +72,10 @@ def _printed(plan: Plan, after: str, function: str | None, tools: Tools) -> tupl
     module = lower(replace(plan, passes=_until(plan, after)), tools)
     names = list(module.functions)
     if function is None:
-        return print_module(module), names
+        return script(module), names
     if function not in module.functions:
         fail("TND-U005", f"the module has no function '{function}'", help=suggest(function, names))
-    return print_module(IRModule({function: module.functions[function]})), [function]
+    return script(IRModule({function: module.functions[function]})), [function]
 
 
 def _until(plan: Plan, after: str) -> tuple[Pass, ...]:
