@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from tondo.interp.values import Value, is_array, plain, wrap64
+from tondo.interp.values import Value, choose, is_array, plain, wrap64
 from tondo.ir import INT64, DType
 
 BinaryFunction = Callable[[Value, Value], Value]
@@ -38,42 +38,40 @@ def _truncmod(a: Value, b: Value) -> Value:
     return np.fmod(a, b)
 
 
-def _minimum(a: Value, b: Value) -> Value:
+def minimum(a: Value, b: Value) -> Value:
+    """Return ``a if a < b else b``, lane by lane."""
     if is_array(a) or is_array(b):
-        return np.where(a < b, a, b)
+        return choose(a < b, a, b)
     return a if a < b else b
 
 
-def _maximum(a: Value, b: Value) -> Value:
+def maximum(a: Value, b: Value) -> Value:
+    """Return ``a if a > b else b``, lane by lane."""
     if is_array(a) or is_array(b):
-        return np.where(a > b, a, b)
+        return choose(a > b, a, b)
     return a if a > b else b
-
-
-def _shift(function: BinaryFunction) -> BinaryFunction:
-    return lambda a, b: wrap64(function(a, b))
 
 
 _COMMON: Final[dict[str, BinaryFunction]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
-    "min": _minimum,
-    "max": _maximum,
+    "min": minimum,
+    "max": maximum,
     "floordiv": _floordiv,
     "floormod": _floormod,
     "pow": np.power,
-    "xor": operator.xor,
-    "and": operator.and_,
-    "or": operator.or_,
+    "xor": lambda a, b: a ^ b,
+    "and": lambda a, b: a & b,
+    "or": lambda a, b: a | b,
 }
 _INTEGER: Final[dict[str, BinaryFunction]] = {
     **_COMMON,
     "div": _truncdiv,
     "truncdiv": _truncdiv,
     "truncmod": _truncmod,
-    "shl": _shift(operator.lshift),
-    "shr": _shift(operator.rshift),
+    "shl": lambda a, b: wrap64(a << b),
+    "shr": lambda a, b: a >> b,
 }
 _INDEX: Final[dict[str, BinaryFunction]] = {
     **_INTEGER,

@@ -11,7 +11,7 @@ from tondo.diagnostics import fail
 from tondo.interp.arithmetic import binary_function, compare_function, convert, unary_function
 from tondo.interp.frame import Frame
 from tondo.interp.intrinsics import intrinsic
-from tondo.interp.values import Value, constant, is_array, plain
+from tondo.interp.values import Value, choose, constant, is_array, plain
 from tondo.ir import (
     Binary,
     Broadcast,
@@ -67,7 +67,8 @@ def compile_expr(expr: Expr) -> Evaluator:
             value, lanes, numpy_type = compile_expr(expr.value), expr.lanes, expr.value.dtype.numpy
             return lambda frame: np.full(lanes, value(frame), numpy_type)
         case _:
-            fail("TND-R003", f"the interpreter does not know the expression {type(expr).__name__}")
+            msg = f"the interpreter does not know the expression {type(expr).__name__}"
+            raise TypeError(msg)
 
 
 def _variable(expr: Var) -> Evaluator:
@@ -89,7 +90,7 @@ def _apply(function: Callable[[Value, Value], Value], a: Evaluator, b: Evaluator
 def _select(expr: Select) -> Evaluator:
     condition, on_true, on_false = compile_expr(expr.condition), compile_expr(expr.a), compile_expr(expr.b)
 
-    def choose(frame: Frame) -> Value:
+    def pick(frame: Frame) -> Value:
         wanted = condition(frame)
         if not is_array(wanted):
             return on_true(frame) if wanted else on_false(frame)
@@ -103,10 +104,10 @@ def _select(expr: Select) -> Evaluator:
             frame.mask = outer
         if first is None or second is None:
             return second if first is None and second is not None else first if first is not None else on_nothing
-        return np.where(wanted, first, second)
+        return choose(wanted, first, second)
 
     on_nothing = constant(0, expr.dtype.element)
-    return choose
+    return pick
 
 
 def active(mask: np.ndarray | None, condition: Value) -> np.ndarray:

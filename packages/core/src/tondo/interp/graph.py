@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 
@@ -137,7 +136,8 @@ class _Runner:
             case LoopRegion():
                 return self.loop(scope, operation, binding.vars)
             case _:
-                fail("TND-R003", f"the interpreter does not know the operation {type(operation).__name__}")
+                msg = f"the interpreter does not know the operation {type(operation).__name__}"
+                raise TypeError(msg)
 
     def operator(self, scope: _Scope, call: Call) -> list[np.ndarray]:
         op = self.ops.get(call.op)
@@ -247,4 +247,4 @@ def _known_type(atom: Atom, value: np.ndarray) -> TensorType:
 
 def _plain_attrs(attrs: Attrs) -> list[int | float | str | bool]:
     """Return the numbers and texts among the attributes; the registry passes nothing else."""
-    return [cast("int | float | str | bool", value) for value in attrs.values() if isinstance(value, (int, float, str))]
+    return [value for value in attrs.values() if isinstance(value, (int, float, str))]

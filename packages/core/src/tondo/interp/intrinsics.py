@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from tondo.diagnostics import fail
+from tondo.interp.arithmetic import maximum, minimum
 from tondo.interp.values import Value, plain
 from tondo.ir import Intrin
 
@@ -83,8 +85,8 @@ _TABLE: Final[dict[str, Callable[..., np.ndarray]]] = {
     "popcount": np.bitwise_count,
     "reduce_add": _lanes(np.add),
     "reduce_mul": _lanes(np.multiply),
-    "reduce_max": _lanes(lambda a, b: np.where(a > b, a, b)),
-    "reduce_min": _lanes(lambda a, b: np.where(a < b, a, b)),
+    "reduce_max": _lanes(maximum),
+    "reduce_min": _lanes(minimum),
 }
 
 
@@ -101,7 +103,7 @@ def intrinsic(expr: Intrin) -> Callable[..., Value]:
     if expr.name == "prefetch":
         return lambda *_: 0
     if expr.name == "reinterpret":
-        return lambda value: _finish(np.asarray(value, sources[0].numpy).view(target.numpy), expr)
+        return partial(_reinterpret, expr)
     function = _TABLE.get(expr.name)
     if function is None:
         fail("TND-R003", f"the interpreter does not know the intrinsic '{expr.name}'", span=expr.span)
@@ -114,6 +116,10 @@ def intrinsic(expr: Intrin) -> Callable[..., Value]:
         return _finish(np.asarray(function(*arrays)).astype(target.numpy), expr)
 
     return call
+
+
+def _reinterpret(expr: Intrin, value: Value) -> Value:
+    return _finish(np.asarray(value, expr.args[0].dtype.numpy).view(expr.dtype.numpy), expr)
 
 
 def _finish(result: np.ndarray, expr: Intrin) -> Value:

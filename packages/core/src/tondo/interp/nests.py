@@ -9,11 +9,10 @@ become axes too, along which the combination is carried out in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tondo.ir import (
-    Assert,
     Binary,
     Block,
     Buffer,
@@ -122,45 +121,41 @@ _Access = tuple[Buffer, tuple[Expr, ...], bool]
 
 
 def _accesses(stmt: Stmt, known: dict[Var, Expr]) -> Iterator[_Access]:
+    """Yield what ``stmt`` touches, its lets and block variables written out; refuse what cannot run in lanes."""
     match stmt:
         case Store():
-            indices = tuple(_inlined(index, known) for index in stmt.indices)
-            yield stmt.buffer, indices, True
-            for part in (*indices, _inlined(stmt.value, known)):
-                yield from _loads(part)
-            if stmt.predicate is not None:
-                yield from _loads(_inlined(stmt.predicate, known))
+            yield stmt.buffer, tuple(_inlined(index, known) for index in stmt.indices), True
+            yield from _read((*stmt.indices, stmt.value, stmt.predicate), known)
         case Seq():
             for item in stmt.stmts:
                 yield from _accesses(item, known)
         case If():
-            yield from _loads(_inlined(stmt.condition, known))
+            yield from _read((stmt.condition,), known)
             yield from _accesses(stmt.then, known)
             if stmt.orelse is not None:
                 yield from _accesses(stmt.orelse, known)
         case Let():
-            value = _inlined(stmt.value, known)
-            yield from _loads(value)
-            yield from _accesses(stmt.body, {**known, stmt.var: value})
+            yield from _read((stmt.value,), known)
+            yield from _accesses(stmt.body, {**known, stmt.var: _inlined(stmt.value, known)})
         case For():
-            for part in (stmt.begin, stmt.extent):
-                yield from _loads(_inlined(part, known))
+            yield from _read((stmt.begin, stmt.extent), known)
             yield from _accesses(stmt.body, known)
         case Block():
+            yield from _read((*(it.binding for it in stmt.iters), stmt.predicate), known)
             inner = {**known, **{it.var: _inlined(it.binding, known) for it in stmt.iters}}
-            for it in stmt.iters:
-                yield from _loads(inner[it.var])
-            if stmt.predicate is not None:
-                yield from _loads(_inlined(stmt.predicate, known))
-            if stmt.init is not None:
-                yield from _accesses(stmt.init, inner)
-            yield from _accesses(stmt.body, inner)
+            for part in (stmt.init, stmt.body):
+                if part is not None:
+                    yield from _accesses(part, inner)
         case Evaluate(value=Intrin(name="prefetch")):
             return
-        case Assert():
-            raise _RefusedError
         case _:
             raise _RefusedError
+
+
+def _read(parts: Iterable[Expr | None], known: dict[Var, Expr]) -> Iterator[_Access]:
+    for part in parts:
+        if part is not None:
+            yield from _loads(_inlined(part, known))
 
 
 def _inlined(expr: Expr, known: dict[Var, Expr]) -> Expr:

@@ -60,7 +60,8 @@ def compile_stmt(stmt: Stmt) -> Runner:
         case Invoke():
             return _invoke(stmt)
         case _:
-            fail("TND-R003", f"the interpreter does not know the statement {type(stmt).__name__}")
+            msg = f"the interpreter does not know the statement {type(stmt).__name__}"
+            raise TypeError(msg)
 
 
 def _ignore(value: Value) -> None:

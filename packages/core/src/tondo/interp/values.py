@@ -58,3 +58,8 @@ def poisoned(shape: Sequence[int], dtype: DType) -> np.ndarray:
         return np.zeros(tuple(shape), numpy_type)
     raw = np.full(count * numpy_type.itemsize, _POISON_BYTE, np.uint8)
     return raw.view(numpy_type).reshape(tuple(shape))
+
+
+def choose(condition: Value, a: Value, b: Value) -> np.ndarray:
+    """Return ``a`` where ``condition`` holds, else ``b``."""
+    return np.where(np.asarray(condition), np.asarray(a), np.asarray(b))
