@@ -74,15 +74,19 @@ def test_nested_regions(native: Any, pool: int) -> None:
 
 def test_first_failure_is_returned_and_stops_claiming(native: Any, pool: int) -> None:
     seen: list[int] = []
+    count = 20_000
 
     def body(_: int, begin: int, end: int) -> int:
         seen.append(begin)
-        return 7 if begin == 3 or end == 1000 else 0
+        if begin == 3 or end - begin == count:
+            return 7
+        time.sleep(0.0001)
+        return 0
 
     callback = BODY(body)
-    assert native.parallel_for(pool, ctypes.cast(callback, ctypes.c_void_p), None, 1000, 1, 4) == 7
-    # At most the chunks that other threads had already claimed when the third one failed.
-    assert len(seen) < 20 or seen == [0]
+    assert native.parallel_for(pool, ctypes.cast(callback, ctypes.c_void_p), None, count, 1, 4) == 7
+    # Others go on until the third chunk has returned, which on a busy machine may take a while, but not to the end.
+    assert len(seen) < count / 2
     # A failure leaves nothing behind.
     counters = np.zeros(64, np.int32)
     assert native.parallel_for(pool, native.address("count_body"), counters.ctypes.data, 64, 4, 4) == 0
