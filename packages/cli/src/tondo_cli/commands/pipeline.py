@@ -91,7 +91,8 @@ def resolve(choice: Choice) -> Resolved:
     listed = file.config.passes is not None or machine.kind in extensions.pipelines
     passes = build_passes(file, extensions, machine) if listed or not interpreted else ()
     codegen = None if interpreted else choose_codegen(file, extensions, machine)
-    content: dict[str, object] = file.config.model_dump(mode="json", exclude_none=True)
+    content: dict[str, object] = file.config.model_dump(mode="json")  # in the order of the format
+    content["model"] = file.config.model.model_dump(mode="json", exclude_none=True)
     content["target"] = {key: value for key, value in fields.items() if value or key == "kind"}
     content["passes"] = [_short(entry) for entry in pass_specs(passes)]
     content["codegen"] = {} if codegen is None else {"use": codegen.name, **codegen_options(file)}
