@@ -75,5 +75,5 @@ def _is_affine(index: Expr, iters: frozenset[Var]) -> bool:
         return False
     return all(
         isinstance(atom, Var) or not any(isinstance(item, Var) and item in iters for item in walk(atom))
-        for atom in form.terms
+        for atom, _ in form.terms
     )
