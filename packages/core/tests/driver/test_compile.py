@@ -221,3 +221,22 @@ def test_import_is_light_and_compile_comes_on_demand():
         "else:\n    raise AssertionError\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("component", ["frontend.load", "frontend.claims", "codegen.compile"])
+def test_a_component_that_breaks_is_named(world, component):
+    def broken(*args):
+        raise ZeroDivisionError("oops")
+
+    part, method = component.split(".")
+    setattr(getattr(world, part), method, broken)
+    with pytest.raises(TondoError) as caught:
+        build(world, world.model())
+    assert caught.value.code == "TND-Z001"
+    assert "'toy' failed" in str(caught.value)
+    assert "ZeroDivisionError: oops" in str(caught.value)
+
+
+def test_bounds_of_dimensions_reach_the_manifest(world):
+    model = build(world, world.model(), config={"dimensions": {"n": {"min": 5}}})
+    assert [(symbol.name, symbol.minimum) for symbol in model.engine.manifest.symbols] == [("n", 5)]

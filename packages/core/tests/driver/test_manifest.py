@@ -50,13 +50,18 @@ def test_the_signature_is_read_from_the_attributes():
     assert signature.workspace == DimTree("mul", "batch", 64)
 
 
+def test_symbols_have_the_larger_of_both_lower_bounds():
+    symbols = signature_of(lowered(), {"batch": 4, "m": 1, "other": 9}).symbols
+    assert [(symbol.name, symbol.minimum) for symbol in symbols] == [("batch", 4), ("m", 2)]
+
+
 def test_the_manifest_is_one_that_the_runtime_reads():
     import json
 
     code = CompiledCode(
         (ObjectCode("kernels", b""), ObjectCode("host", b"", "shared")), ("k0", "k1"), ("my.f",), frozenset({"sse2"})
     )
-    manifest = make_manifest(lowered(), code, TARGET, "net", {"core": "0.1.0"}, {"passes": []})
+    manifest = make_manifest(lowered(), signature_of(lowered()), code, TARGET, "net", {"core": "0.1.0"}, {"passes": []})
     assert [(spec.name, spec.dtype, spec.shape) for spec in manifest.constants] == [
         ("w", "float32", (3, 4)),
         ("b", "int64", (4,)),
@@ -75,7 +80,7 @@ def test_the_manifest_is_one_that_the_runtime_reads():
 
 
 def test_without_a_say_of_the_code_generator_all_features_are_needed():
-    manifest = make_manifest(lowered(), CompiledCode(()), TARGET, "net", {}, {})
+    manifest = make_manifest(lowered(), signature_of(lowered()), CompiledCode(()), TARGET, "net", {}, {})
     assert manifest.target.features == tuple(sorted(TARGET.features))
 
 
@@ -121,6 +126,13 @@ def test_the_signature_of_a_graph():
     signature = graph_signature(IRModule.of(GraphFunction("main", (x,), (), (x,))))
     assert [symbol.name for symbol in signature.symbols] == ["batch"]
     assert signature.inputs == signature.outputs
+
+
+def test_names_of_the_importer_are_kept():
+    x = GraphVar("x", TensorType(dims((N, 3)), FLOAT32))
+    attrs = Attrs(input_names=("data:0",), output_names=("out:0",))
+    signature = graph_signature(IRModule.of(GraphFunction("main", (x,), (), (x,), attrs)))
+    assert (signature.inputs[0].name, signature.outputs[0].name) == ("data:0", "out:0")
 
 
 def test_a_graph_of_unknown_rank_has_no_signature():

@@ -11,8 +11,9 @@ from tondo.driver.cache import ArtifactCache, cache_key
 from tondo.driver.config import Config, NumericsConfig, TargetConfig
 from tondo.driver.config_file import PipelineFile, config_of
 from tondo.driver.environment import Environment, read_environment
+from tondo.driver.guard import guard
 from tondo.driver.interpreted import interpret
-from tondo.driver.manifest import make_manifest, member_of
+from tondo.driver.manifest import make_manifest, member_of, signature_of
 from tondo.driver.model import Model, Parts
 from tondo.driver.pipeline import build_passes, choose_codegen, codegen_options, pass_specs
 from tondo.driver.source import Source, dimensions_of, open_source
@@ -183,7 +184,7 @@ def generate(
         reporter=tools.reporter,
         dump=tools.dump,
     )
-    with tools.timing.measure("code"):
+    with tools.timing.measure("code"), guard(f"the code generator '{codegen.name}'"):
         return codegen.compile(module, plan.target, codegen_options(plan.file), context)
 
 
@@ -202,7 +203,10 @@ def _finish(
 
     def linked() -> Parts:
         """Prefer a shared object: the runtime loads it without further components."""
-        result = codegen.link(code, plan.target) if isinstance(codegen, Linker) else Miss("it cannot link")
+        if not isinstance(codegen, Linker):
+            return parts
+        with guard(f"linking by '{codegen.name}'"):
+            result = codegen.link(code, plan.target)
         return parts if isinstance(result, Miss) else _parts(module, result, plan)
 
     if cache is not None:
@@ -212,7 +216,11 @@ def _finish(
 
 
 def _parts(module: IRModule, code: CompiledCode, plan: Plan) -> Parts:
-    manifest = make_manifest(module, code, plan.target, plan.source.name, plan.extensions.versions(), plan.effective)
+    smallest = {name: low for name, (low, _) in dimensions_of(plan.file.config).items()}
+    signature = signature_of(module, smallest)
+    manifest = make_manifest(
+        module, signature, code, plan.target, plan.source.name, plan.extensions.versions(), plan.effective
+    )
     weights = {spec.name: module.constants[spec.name].array for spec in manifest.constants}
     members = {member_of(entry.name, entry.kind): entry.data for entry in code.objects}
     return Parts(manifest, script(module), members, weights)

@@ -6,7 +6,7 @@ function ``main`` still stands for the interpreter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -35,12 +35,12 @@ class Signature:
     workspace: Dim
 
 
-def signature_of(module: IRModule) -> Signature:
+def signature_of(module: IRModule, smallest: Mapping[str, int] | None = None) -> Signature:
     """Return the signature that the pipeline's last pass left in the attributes of ``module``.
 
     The attributes are ``symbols`` (names, or mappings ``{name, min}``), ``inputs`` and ``outputs`` (mappings
     ``{name, dtype, shape}``), ``constants`` (names of the module's constants in the order of the arguments) and
-    ``workspace`` (bytes). Shapes and bytes are expressions over the symbols.
+    ``workspace`` (bytes). Shapes and bytes are expressions over the symbols. ``smallest`` are lower bounds of symbols.
 
     Raises:
         TondoError: TND-B001 if an attribute is missing or of another form.
@@ -54,7 +54,7 @@ def signature_of(module: IRModule) -> Signature:
                 help="end the pipeline with the passes that make the host function",
             )
     return Signature(
-        tuple(_symbol(entry) for entry in _items(attrs["symbols"])),
+        tuple(_symbol(entry, smallest or {}) for entry in _items(attrs["symbols"])),
         tuple(_tensor(entry) for entry in _items(attrs["inputs"])),
         tuple(_tensor(entry) for entry in _items(attrs["outputs"])),
         tuple(_name(entry) for entry in _items(attrs["constants"])),
@@ -72,25 +72,23 @@ def graph_signature(module: IRModule) -> Signature:
     if function is None or not hasattr(function, "bindings"):
         fail("TND-B001", f"the module has no graph function '{ENTRY}'")
     graph = module.graph(ENTRY)
-    names = graph.attrs.get("outputs", ())
-    labels = [str(name) for name in names] if isinstance(names, tuple) else []
-    labels += [getattr(atom, "name", f"output{index}") for index, atom in enumerate(graph.results)][len(labels) :]
-    inputs = tuple(_typed(param.name, param.type) for param in graph.params)
-    outputs = tuple(_typed(name, atom.type) for name, atom in zip(labels, graph.results, strict=True))
+    inputs = _named(graph.attrs.get("input_names"), [(param.name, param.type) for param in graph.params])
+    results = [(getattr(atom, "name", "output"), atom.type) for atom in graph.results]
+    outputs = _named(graph.attrs.get("output_names"), results)
     symbols = dict.fromkeys(dim for spec in inputs for dim in spec.shape if isinstance(dim, str))
     return Signature(tuple(SymbolSpec(name) for name in symbols), inputs, outputs, (), 0)
 
 
 def make_manifest(
     module: IRModule,
+    signature: Signature,
     code: CompiledCode,
     target: Target,
     name: str,
     plugins: Mapping[str, str],
     pipeline: Mapping[str, object],
 ) -> Manifest:
-    """Return the manifest of ``module`` compiled to ``code``; digests are filled in when it is written."""
-    signature = signature_of(module)
+    """Return the manifest of ``module`` with ``signature`` compiled to ``code``; digests are filled in when it is written."""
     constants = [(constant, module.constants[constant].array) for constant in signature.constants]
     return Manifest(
         name=name,
@@ -137,11 +135,9 @@ def dim_of(value: object) -> Dim:
     return fail("TND-B001", f"the dimension {value!r} cannot be computed at run time")
 
 
-def _symbol(entry: object) -> SymbolSpec:
-    if isinstance(entry, Attrs):
-        minimum = entry.get("min", 1)
-        return SymbolSpec(_name(entry["name"]), minimum if isinstance(minimum, int) else 1)
-    return SymbolSpec(_name(entry))
+def _symbol(entry: object, smallest: Mapping[str, int]) -> SymbolSpec:
+    name, low = (_name(entry["name"]), entry.get("min", 1)) if isinstance(entry, Attrs) else (_name(entry), 1)
+    return SymbolSpec(name, max(low if isinstance(low, int) else 1, smallest.get(name, 1)))
 
 
 def _tensor(entry: object) -> TensorSpec:
@@ -149,6 +145,13 @@ def _tensor(entry: object) -> TensorSpec:
         fail("TND-B001", f"an input or output is described by {entry!r}, not by a mapping")
     shape = tuple(dim_of(dim) for dim in _items(entry["shape"]))
     return TensorSpec(_name(entry["name"]), str(entry["dtype"]), shape)
+
+
+def _named(names: object, values: Sequence[tuple[str, object]]) -> tuple[TensorSpec, ...]:
+    """Describe values under the names that the importer gave them, else under their own."""
+    given = [str(name) for name in cast("tuple[object, ...]", names)] if isinstance(names, tuple) else []
+    labels = given if len(given) == len(values) else [name for name, _ in values]
+    return tuple(_typed(label, type_) for label, (_, type_) in zip(labels, values, strict=True))
 
 
 def _typed(name: str, type_: object) -> TensorSpec:

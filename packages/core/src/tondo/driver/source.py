@@ -11,6 +11,7 @@ from pathlib import Path
 from tondo.diagnostics import fail
 from tondo.driver.config import Config
 from tondo.driver.config_file import PipelineFile
+from tondo.driver.guard import guard
 from tondo.ir import IRModule, Operator
 from tondo.plugin import Frontend, LoadOptions, Option, SourceDigest
 from tondo.script import script
@@ -45,7 +46,8 @@ class Source:
     def digest(self) -> str:
         """Return a text that differs whenever the module differs; loads the source if that is the only way."""
         if isinstance(self.frontend, SourceDigest):
-            known = self.frontend.digest(self.value, self.options)
+            with guard(f"the frontend '{self.frontend.name}'"):
+                known = self.frontend.digest(self.value, self.options)
             if known is not None:
                 return known
         # the script names constants by their digest
@@ -56,7 +58,8 @@ class Source:
             return self.value
         if self.frontend is None:
             return fail("TND-M001", "the source has no frontend")
-        return self.frontend.load(self.value, self.options)
+        with guard(f"the frontend '{self.frontend.name}'"):
+            return self.frontend.load(self.value, self.options)
 
 
 def open_source(
@@ -79,7 +82,7 @@ def open_source(
         value = Path(os.fspath(value))
         if not value.exists():
             fail("TND-U006", f"no such file: {value}")
-    claims = [frontend for frontend in frontends if frontend.claims(value)]
+    claims = [frontend for frontend in frontends if _claims(frontend, value)]
     if len(claims) == 1:
         return Source(value, claims[0], options)
     what = str(value) if isinstance(value, Path) else f"a {type(value).__module__}.{type(value).__qualname__}"
@@ -93,6 +96,11 @@ def open_source(
         notes=known or ["no frontend is installed"],
         help="'tondo plugins' lists frontends; tondo-onnx reads ONNX models",
     )
+
+
+def _claims(frontend: Frontend, value: object) -> bool:
+    with guard(f"the frontend '{frontend.name}'"):
+        return frontend.claims(value)
 
 
 def load_options(config: Config, operators: Mapping[str, Operator]) -> LoadOptions:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from tondo.diagnostics import Diagnostic
 from tondo.plugin.info import (
@@ -110,12 +110,18 @@ def load(candidate: Candidate) -> ModuleType | PluginReport:
 def failure(what: str, error: BaseException, code: str = "TND-P001") -> Diagnostic:
     """Return the diagnostic of an exception inside a plugin, with the place where it was raised."""
     notes = [f"{type(error).__name__}: {printable_lines(str(error))}"]
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is not None:
-        notes.append(f"raised in {printable_lines(place.tb_frame.f_code.co_filename)}, line {place.tb_lineno}")
+    frames = [(place.tb_frame.f_code.co_filename, place.tb_lineno) for place in _frames(error.__traceback__)]
+    for file, line in reversed(frames):
+        if not file.startswith("<frozen"):
+            notes.append(f"raised in {printable_lines(file)}, line {line}")
+            break
     return Diagnostic(code, what, notes=tuple(notes))
+
+
+def _frames(place: TracebackType | None) -> Iterator[TracebackType]:
+    while place is not None:
+        yield place
+        place = place.tb_next
 
 
 def printable_lines(text: str) -> str:
