@@ -182,6 +182,31 @@ class Schedule:
         self._function, _ = primitives.transform_layout.apply(self._function, buffer, index_map)
         self._record("transform_layout", {"buffer": buffer, "index_map": _plain_map(index_map)})
 
+    def pad_domain(self, block: str, loop: Var, multiple: int) -> None:
+        """See :mod:`tondo_schedule.primitives.pad_domain`."""
+        self._function, _ = primitives.pad_domain.apply(self._function, block, loop, multiple)
+        self._record("pad_domain", {"block": block, "loop": loop.name, "multiple": multiple})
+
+    def drop_unit_axes(self, block: str) -> None:
+        """See :mod:`tondo_schedule.primitives.drop_unit_axes`."""
+        self._function, _ = primitives.drop_unit_axes.apply(self._function, block)
+        self._record("drop_unit_axes", {"block": block})
+
+    def merge_axes(self, *axes: tuple[str, Var, Var]) -> tuple[Var, ...]:
+        """See :mod:`tondo_schedule.primitives.merge_axes`."""
+        self._function, made = primitives.merge_axes.apply(self._function, axes)
+        plain: list[Plain] = [[block, outer.name, inner.name] for block, outer, inner in axes]
+        self._record("merge_axes", {"axes": plain}, *(var.name for var in made))
+        return made
+
+    def specialize(self, blocks: Sequence[str], loop: str, least: int) -> tuple[str, ...]:
+        """See :mod:`tondo_schedule.primitives.specialize`; the condition is that the extent of ``loop`` is ``>= least``."""
+        condition = self.extent(Var(loop)) >= least
+        self._function, made = primitives.specialize.apply(self._function, tuple(blocks), condition)
+        names: list[Plain] = list(blocks)
+        self._record("specialize", {"blocks": names, "of": loop, "least": least}, *made)
+        return made
+
     # ------------------------------------------------------------------------------------------ reductions
 
     def decompose_reduction(self, block: str, loop: Var) -> str:
@@ -224,7 +249,7 @@ _METHODS = {
     for name in (
         "split", "fuse", "reorder", "parallel", "vectorize", "unroll", "annotate", "compute_at", "reverse_compute_at",
         "compute_inline", "reverse_compute_inline", "cache_write", "cache_read", "set_scope", "transform_layout",
-        "decompose_reduction", "rfactor",
+        "decompose_reduction", "rfactor", "pad_domain", "drop_unit_axes", "merge_axes", "specialize",
     )
 }
 
@@ -237,6 +262,8 @@ def _arguments(args: Mapping[str, Plain]) -> list[object]:
             result.append(Var(str(value)))
         elif name == "loops" and isinstance(value, list):
             result.extend(Var(str(item)) for item in value)
+        elif name == "axes" and isinstance(value, list):
+            result.extend((item[0], Var(str(item[1])), Var(str(item[2]))) for item in value if isinstance(item, list))
         elif name == "index_map":
             result.append(None if value is None else IndexMap.from_plain(value))  # type: ignore[arg-type]
         else:

@@ -157,9 +157,13 @@ def analyzer_for(function: TensorFunction, place: Place | None = None) -> Analyz
             analyzer = analyzer.assume(var >= 1)
     for condition in assumptions(function):
         analyzer = analyzer.assume(condition)
-    for item in place.path[:-1] if place is not None else ():
+    if place is None:
+        return analyzer
+    for item, inside in zip(place.path, place.path[1:], strict=False):
         if isinstance(item, For):
             analyzer = analyzer.with_range(item.var, item.begin, item.extent)
+        elif isinstance(item, If) and inside is item.then:
+            analyzer = analyzer.assume(item.condition)
     return analyzer
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tondo_schedule.primitives import (
-    annotate, cache_read, cache_write, compute_at, compute_inline, decompose_reduction, fuse, parallel, reorder,
-    reverse_compute_at, reverse_compute_inline, rfactor, set_scope, split, transform_layout, unroll, vectorize,
+    annotate, cache_read, cache_write, compute_at, compute_inline, decompose_reduction, drop_unit_axes, fuse, merge_axes, pad_domain, parallel, reorder,
+    reverse_compute_at, reverse_compute_inline, rfactor, set_scope, specialize, split, transform_layout, unroll, vectorize,
 )
 
 __all__ = [
-    "annotate", "cache_read", "cache_write", "compute_at", "compute_inline", "decompose_reduction", "fuse", "parallel",
-    "reorder", "reverse_compute_at", "reverse_compute_inline", "rfactor", "set_scope", "split", "transform_layout", "unroll",
+    "annotate", "cache_read", "cache_write", "compute_at", "compute_inline", "decompose_reduction", "drop_unit_axes", "fuse", "merge_axes", "pad_domain", "parallel",
+    "reorder", "reverse_compute_at", "reverse_compute_inline", "rfactor", "set_scope", "specialize", "split", "transform_layout", "unroll",
     "vectorize",
 ]

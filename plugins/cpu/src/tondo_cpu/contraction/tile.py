@@ -1,0 +1,67 @@
+"""The register tile of a contraction: ``rows`` x ``vectors`` accumulators.
+
+The estimate of a tile is the part of the multiply-add peak it can reach:
+
+* legal: ``rows * vectors + vectors + 1`` registers (accumulators, one row of the right operand, one broadcast);
+* latency: at least ``latency * units`` independent accumulators;
+* loads: ``rows`` broadcasts and ``vectors`` loads per step must not exceed what the load units deliver;
+* waste: rows and columns beyond the edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tondo_cpu.machine import FMA_LATENCY, FMA_PER_CYCLE, LOADS_PER_CYCLE, MAX_ROWS, Machine
+
+_OVERHEAD = 0.12
+"""Cost of a load next to a multiply-add where they overlap; prefers tiles with more reuse."""
+_MAX_VECTORS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """``rows`` x ``vectors`` (of the machine's lanes)."""
+
+    rows: int
+    vectors: int
+
+
+def legal(tile: Tile, machine: Machine) -> bool:
+    """Return whether the tile fits the registers."""
+    return tile.rows * tile.vectors + tile.vectors + 1 <= machine.registers
+
+
+def efficiency(tile: Tile, rows: int | None, columns: int | None, machine: Machine) -> float:
+    """Return the estimated part of the peak for a problem of ``rows`` x ``columns`` (None: unknown)."""
+    products = tile.rows * tile.vectors
+    latency = min(1.0, products / (FMA_LATENCY * FMA_PER_CYCLE))
+    cycles = products / FMA_PER_CYCLE
+    loads = min(1.0, cycles / ((tile.rows + tile.vectors) / LOADS_PER_CYCLE))
+    reuse = products / (products + _OVERHEAD * (tile.rows + tile.vectors))
+    return latency * loads * reuse * _filled(rows, tile.rows) * _filled(columns, tile.vectors * machine.lanes)
+
+
+def _filled(extent: int | None, tile: int) -> float:
+    return 1.0 if extent is None else extent / (-(-extent // tile) * tile)
+
+
+def candidates(machine: Machine, rows: int | None, vectors: int | None = None) -> tuple[Tile, ...]:
+    """Return the legal tiles; ``vectors`` fixes their width."""
+    most = MAX_ROWS if rows is None else min(MAX_ROWS, rows)
+    widths = range(1, _MAX_VECTORS + 1) if vectors is None else (vectors,)
+    tiles = tuple(Tile(r, v) for v in widths for r in range(1, most + 1) if legal(Tile(r, v), machine))
+    return tiles or (Tile(1, vectors or 1),)
+
+
+def best(machine: Machine, rows: int | None, columns: int | None, vectors: int | None = None) -> Tile:
+    """Return the tile with the best estimate."""
+    return max(candidates(machine, rows, vectors), key=lambda tile: (efficiency(even(tile, rows), rows, columns, machine), tile.vectors))
+
+
+def even(tile: Tile, rows: int | None) -> Tile:
+    """Return the tile with the fewest rows that needs as many tiles: 56 rows in tiles of 6 become 10 tiles of 6, 49 in 8 of 7."""
+    if rows is None:
+        return tile
+    count = -(-rows // tile.rows)
+    return Tile(-(-rows // count), tile.vectors)
