@@ -1,0 +1,99 @@
+"""Checks of argument types, and the start of a definition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tondo.ir import FLOAT32, Buffer, Compute, DType, Expr, OpCall, TensorType
+from tondo_ops.support.attributes import refuse
+from tondo_ops.support.dims import broadcast_shapes, differ, join, text
+
+
+def count(call: OpCall, low: int, high: int | None = None) -> None:
+    """Refuse a call with fewer than ``low`` or more than ``high`` (default: ``low``) arguments."""
+    most = low if high is None else high
+    if not low <= len(call.args) <= most:
+        wanted = str(low) if most == low else f"{low} to {most}"
+        refuse(call, f"takes {wanted} arguments, got {len(call.args)}")
+    known(call)
+
+
+def known(call: OpCall) -> None:
+    """Refuse arguments of unknown rank."""
+    for position, arg in enumerate(call.args):
+        if arg.shape is None:
+            refuse(call, f"the rank of argument {position} is unknown")
+
+
+def one_dtype(call: OpCall, args: Sequence[TensorType] | None = None) -> DType:
+    """Return the dtype that all ``args`` (default: all arguments) have; refuse a mixture."""
+    checked = call.args if args is None else args
+    first = checked[0].dtype
+    for arg in checked[1:]:
+        if arg.dtype != first:
+            refuse(call, f"arguments have dtypes {first} and {arg.dtype}")
+    return first
+
+
+def want_float(call: OpCall, value: TensorType) -> None:
+    """Refuse an argument whose elements are not real floating-point numbers."""
+    if not value.dtype.is_float:
+        refuse(call, f"needs a floating-point argument, got {value.dtype}")
+
+
+def want_integer(call: OpCall, value: TensorType) -> None:
+    """Refuse an argument whose elements are not integers."""
+    if not value.dtype.is_integer:
+        refuse(call, f"needs an integer argument, got {value.dtype}")
+
+
+def want_numeric(call: OpCall, value: TensorType) -> None:
+    """Refuse an argument that is neither integer nor floating-point."""
+    if not (value.dtype.is_float or value.dtype.is_integer):
+        refuse(call, f"needs a numeric argument, got {value.dtype}")
+
+
+def want_bool(call: OpCall, value: TensorType) -> None:
+    """Refuse an argument that is not bool."""
+    if not value.dtype.is_bool:
+        refuse(call, f"needs a bool argument, got {value.dtype}")
+
+
+def want_rank(call: OpCall, value: TensorType, low: int, high: int | None = None) -> None:
+    """Refuse an argument whose rank is not in ``low .. high`` (default: exactly ``low``)."""
+    most = low if high is None else high
+    if not low <= value.rank <= most:
+        wanted = str(low) if most == low else f"{low} to {most}"
+        refuse(call, f"needs an argument of rank {wanted}, got rank {value.rank}")
+
+
+def agree(call: OpCall, a: Expr, b: Expr, what: str) -> Expr:
+    """Return the dimension that ``a`` and ``b`` both are; refuse if they provably differ."""
+    if differ(a, b):
+        refuse(call, f"{what}: {text(a)} and {text(b)} differ")
+    return join(a, b)
+
+
+def broadcast(call: OpCall, shapes: Sequence[Sequence[Expr]] | None = None) -> tuple[Expr, ...]:
+    """Return the broadcast of ``shapes`` (default: those of all arguments); refuse if there is none."""
+    wanted = [arg.dims for arg in call.args] if shapes is None else shapes
+    result = broadcast_shapes(wanted)
+    if result is None:
+        listing = " and ".join(f"[{', '.join(text(extent) for extent in shape)}]" for shape in wanted)
+        refuse(call, f"shapes {listing} cannot be broadcast")
+    return result
+
+
+def start(call: OpCall, *names: str) -> tuple[Compute, list[Buffer]]:
+    """Return the builder of the definition of ``call`` and its inputs, called ``names`` (the last name repeats)."""
+    builder = Compute(call.op.replace(".", "_"))
+    inputs: list[Buffer] = []
+    for position, arg in enumerate(call.args):
+        name = names[position] if position < len(names) else f"{names[-1]}{position}"
+        inputs.append(builder.input(name, arg))
+    return builder, inputs
+
+
+def wide(dtype: DType) -> DType:
+    """Return the dtype to compute in: float32 for narrower floats, else ``dtype`` itself."""
+    return FLOAT32 if dtype.is_float and dtype.bits < FLOAT32.bits else dtype
