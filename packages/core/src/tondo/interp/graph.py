@@ -13,7 +13,6 @@ from tondo.interp.tensor import run_tensor_function
 from tondo.interp.values import poisoned
 from tondo.ir import (
     Atom,
-    Attrs,
     Binding,
     Call,
     CallDps,
@@ -154,7 +153,7 @@ class _Runner:
         return run_tensor_function(function, args, None, scalars, module=self.module)
 
     def packed(self, scope: _Scope, call: CallPacked, results: tuple[GraphVar, ...]) -> list[np.ndarray]:
-        """Call ``name(*args, *outputs, *attributes)``; an ``inplace`` function gets a copy of its first argument."""
+        """Call ``name(*args, *outputs)`` as hosts do; an ``inplace`` function gets a copy of its first argument."""
         args = [self.atom(scope, arg) for arg in call.args]
         outputs: list[np.ndarray] = []
         if call.effect == "inplace":
@@ -163,7 +162,7 @@ class _Runner:
         for var in results[len(outputs) :]:
             outputs.append(poisoned([_number(scope, dim) for dim in var.tensor.dims], var.tensor.dtype))
         fresh = outputs[1:] if call.effect == "inplace" else outputs
-        registered(call.name)(*args, *fresh, *_plain_attrs(call.attrs))
+        registered(call.name)(*args, *fresh)
         return outputs
 
     def match_shape(self, scope: _Scope, operation: MatchShape) -> np.ndarray:
@@ -243,8 +242,3 @@ def _known_type(atom: Atom, value: np.ndarray) -> TensorType:
     if isinstance(declared, TensorType) and declared.shape is not None:
         return declared
     return TensorType(dims(value.shape), dtype(value.dtype))
-
-
-def _plain_attrs(attrs: Attrs) -> list[int | float | str | bool]:
-    """Return the numbers and texts among the attributes; the registry passes nothing else."""
-    return [value for value in attrs.values() if isinstance(value, (int, float, str))]

@@ -1,0 +1,247 @@
+"""Rules of graph functions: names, constants, calls with their types, regions, stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tondo.arith import Analyzer, Interval
+from tondo.ir import (
+    BOOL,
+    Atom,
+    Binding,
+    Call,
+    CallDps,
+    CallGraph,
+    CallPacked,
+    ConstantRef,
+    Expr,
+    GraphFunction,
+    GraphRegion,
+    GraphVar,
+    IfRegion,
+    IRModule,
+    LoopRegion,
+    MatchShape,
+    TensorFunction,
+    TensorType,
+    Var,
+    substitute,
+    walk,
+)
+from tondo.passes.verify.findings import Finding, GraphRule
+
+
+def _check_names(module: IRModule, function: GraphFunction) -> Iterator[Finding]:
+    """Values are named once and before they are used; a region's values stay inside."""
+    del module
+    taken: set[str] = set()
+    yield from _region_names(function.params, function.bindings, function.results, {}, taken)
+
+
+def _region_names(
+    params: Sequence[GraphVar],
+    bindings: Sequence[Binding],
+    results: Sequence[Atom],
+    outer: dict[str, GraphVar],
+    taken: set[str],
+) -> Iterator[Finding]:
+    scope = dict(outer)
+    for param in params:
+        yield from _name(param, scope, taken)
+    for binding in bindings:
+        for atom in _arguments(binding):
+            yield from _use(atom, scope)
+        for region in _regions(binding):
+            yield from _region_names(region.params, region.bindings, region.results, scope, taken)
+        for var in binding.vars:
+            yield from _name(var, scope, taken)
+    for atom in results:
+        yield from _use(atom, scope)
+
+
+def _name(var: GraphVar, scope: dict[str, GraphVar], taken: set[str]) -> Iterator[Finding]:
+    if var.name in taken:
+        yield Finding(f"two values are called '{var.name}'")
+    taken.add(var.name)
+    scope[var.name] = var
+
+
+def _use(atom: Atom, scope: dict[str, GraphVar]) -> Iterator[Finding]:
+    if isinstance(atom, ConstantRef):
+        return
+    known = scope.get(atom.name)
+    if known is None:
+        yield Finding(f"the value '{atom.name}' is not defined before its use")
+    elif known != atom:
+        yield Finding(f"the value '{atom.name}' is used with another type than it is defined with")
+
+
+def _arguments(binding: Binding) -> tuple[Atom, ...]:
+    match binding.operation:
+        case Call() | CallDps() | CallPacked() | CallGraph():
+            return binding.operation.args
+        case MatchShape():
+            return (binding.operation.arg,)
+        case IfRegion():
+            return (binding.operation.condition,)
+        case LoopRegion(trips=trips, condition=condition, carried=carried):
+            return tuple(atom for atom in (trips, condition, *carried) if atom is not None)
+        case _:
+            return ()
+
+
+def _regions(binding: Binding) -> tuple[GraphRegion, ...]:
+    match binding.operation:
+        case IfRegion(then=then, orelse=orelse):
+            return then, orelse
+        case LoopRegion(body=body):
+            return (body,)
+        case _:
+            return ()
+
+
+def _bindings(bindings: Sequence[Binding]) -> Iterator[Binding]:
+    for binding in bindings:
+        yield binding
+        for region in _regions(binding):
+            yield from _bindings(region.bindings)
+
+
+def _check_constants(module: IRModule, function: GraphFunction) -> Iterator[Finding]:
+    """Constants exist and have the type they are used with."""
+    for item in dict.fromkeys(item for item in walk(function) if isinstance(item, ConstantRef)):
+        data = module.constants.get(item.name)
+        if data is None:
+            yield Finding(f"there is no constant '{item.name}'")
+        elif data.type != item.type:
+            yield Finding(f"constant '{item.name}' has another type than it is used with")
+
+
+def _check_calls(module: IRModule, function: GraphFunction) -> Iterator[Finding]:
+    """Called functions exist and take arguments and results of these types."""
+    for binding in _bindings(function.bindings):
+        match binding.operation:
+            case CallDps():
+                yield from _placed(_call_dps(module, binding, binding.operation), binding)
+            case CallGraph():
+                yield from _placed(_call_graph(module, binding, binding.operation), binding)
+            case _:
+                pass
+
+
+def _placed(messages: Iterator[str], binding: Binding) -> Iterator[Finding]:
+    name = binding.vars[0].name if binding.vars else "?"
+    source = f" (from {binding.source})" if binding.source else ""
+    for message in messages:
+        yield Finding(f"'{name}'{source}: {message}", binding.span)
+
+
+def _call_dps(module: IRModule, binding: Binding, call: CallDps) -> Iterator[str]:
+    callee = module.functions.get(call.function)
+    if not isinstance(callee, TensorFunction):
+        yield f"there is no tensor function '{call.function}'"
+        return
+    counts = (
+        ("scalars", len(callee.scalars), len(call.scalars)),
+        ("inputs", len(callee.input_buffers), len(call.args)),
+        ("outputs", len(callee.output_buffers), len(binding.vars)),
+    )
+    wrong = [
+        f"'{call.function}' has {takes} {what}, {given} are given" for what, takes, given in counts if takes != given
+    ]
+    yield from wrong
+    if wrong:
+        return
+    scalars: dict[Var, Expr] = dict(zip(callee.scalars, call.scalars, strict=True))
+    for buffer, atom in zip(callee.buffers, (*call.args, *binding.vars), strict=True):
+        if not isinstance(atom.type, TensorType):
+            yield f"'{atom.name}' is not a tensor"
+            continue
+        shape = tuple(substitute(dim, scalars) for dim in buffer.shape)
+        difference = _difference(TensorType(shape, buffer.dtype), atom.type)
+        if difference:
+            yield f"'{buffer.name}' of '{call.function}' and '{atom.name}' {difference}"
+
+
+def _call_graph(module: IRModule, binding: Binding, call: CallGraph) -> Iterator[str]:
+    callee = module.functions.get(call.function)
+    if not isinstance(callee, GraphFunction):
+        yield f"there is no graph function '{call.function}'"
+        return
+    if len(callee.params) != len(call.args) or len(callee.results) != len(binding.vars):
+        yield f"'{call.function}' has {len(callee.params)} parameters and {len(callee.results)} results"
+        return
+    for param, atom in zip((*callee.params, *callee.results), (*call.args, *binding.vars), strict=True):
+        if isinstance(param.type, TensorType) and isinstance(atom.type, TensorType):
+            if param.type.dtype != atom.type.dtype:
+                yield f"'{param.name}' of '{call.function}' and '{atom.name}' differ in dtype"
+        elif param.type != atom.type:
+            yield f"'{param.name}' of '{call.function}' and '{atom.name}' differ in type"
+
+
+def _difference(wanted: TensorType, given: TensorType) -> str | None:
+    """Return how two types differ; shapes are compared up to simplification, unknown ranks not at all."""
+    if wanted.dtype != given.dtype:
+        return f"differ in dtype: {wanted.dtype} and {given.dtype}"
+    if wanted.shape is None or given.shape is None:
+        return None
+    if len(wanted.shape) != len(given.shape):
+        return f"differ in rank: {len(wanted.shape)} and {len(given.shape)}"
+    for axis, (a, b) in enumerate(zip(wanted.shape, given.shape, strict=True)):
+        if a == b:
+            continue
+        variables = {item for dim in (a, b) for item in walk(dim) if isinstance(item, Var)}
+        analyzer = Analyzer({var: Interval(1, None) for var in variables})
+        if analyzer.simplify(a) != analyzer.simplify(b):
+            return f"differ in dimension {axis}"
+    return None
+
+
+def _check_regions(module: IRModule, function: GraphFunction) -> Iterator[Finding]:
+    """Branches and loop bodies have as many parameters and results as their binding needs."""
+    del module
+    for binding in _bindings(function.bindings):
+        match binding.operation:
+            case IfRegion(condition=condition, then=then, orelse=orelse):
+                yield from _placed(_branches(binding, condition, (then, orelse)), binding)
+            case LoopRegion(carried=carried, body=body):
+                yield from _placed(_loop(binding, carried, body), binding)
+            case MatchShape(arg=arg, dims=dims):
+                if isinstance(arg.type, TensorType) and arg.type.shape is not None and arg.type.rank != len(dims):
+                    yield from _placed(iter([f"'{arg.name}' has another rank"]), binding)
+            case _:
+                pass
+
+
+def _branches(binding: Binding, condition: Atom, branches: Sequence[GraphRegion]) -> Iterator[str]:
+    if isinstance(condition.type, TensorType) and condition.type.dtype != BOOL:
+        yield f"the condition has dtype {condition.type.dtype}"
+    for region in branches:
+        if region.params:
+            yield "a branch has parameters"
+        if len(region.results) != len(binding.vars):
+            yield f"a branch has {len(region.results)} results for {len(binding.vars)} names"
+
+
+def _loop(binding: Binding, carried: Sequence[Atom], body: GraphRegion) -> Iterator[str]:
+    if len(body.params) != 2 + len(carried):
+        yield f"the loop body has {len(body.params)} parameters for {len(carried)} carried values"
+    if len(body.results) != 1 + len(binding.vars) or len(binding.vars) < len(carried):
+        yield f"the loop body has {len(body.results)} results for {len(binding.vars)} names"
+
+
+def _check_defined(module: IRModule, function: GraphFunction) -> Iterator[Finding]:
+    """No operators are left."""
+    del module
+    for binding in _bindings(function.bindings):
+        if isinstance(binding.operation, Call):
+            yield from _placed(iter([f"operator '{binding.operation.op}' is not defined as a function"]), binding)
+
+
+GRAPH_RULES: tuple[GraphRule, ...] = (
+    GraphRule("names", _check_names),
+    GraphRule("constants", _check_constants),
+    GraphRule("calls", _check_calls),
+    GraphRule("regions", _check_regions),
+    GraphRule("defined", _check_defined, "defined"),
+)
