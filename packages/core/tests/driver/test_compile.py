@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tondo.diagnostics import TondoError
-from tondo.driver.compile import compile, make_plan
+from tondo.driver.compile import compile
+from tondo.driver.plan import make_plan
 from tondo.ir import IRModule
 from tondo.passes import Dump, Timing
 from tondo_runtime import Artifact

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from tondo.diagnostics import fail
 from tondo.driver.cache import ArtifactCache, cache_key
-from tondo.driver.config import Config, NumericsConfig, TargetConfig
-from tondo.driver.config_file import PipelineFile, config_of
 from tondo.driver.environment import Environment, read_environment
 from tondo.driver.guard import guard
 from tondo.driver.interpreted import interpret
 from tondo.driver.manifest import make_manifest, member_of, signature_of
 from tondo.driver.model import Model, Parts
-from tondo.driver.pipeline import build_passes, choose_codegen, codegen_options, pass_specs
-from tondo.driver.source import Source, dimensions_of, open_source
-from tondo.interp import run_tensor_function
+from tondo.driver.pipeline import codegen_options
+from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
+from tondo.driver.source import dimensions_of
 from tondo.ir import IRModule
-from tondo.passes import (
-    PRECISIONS,
-    Instrument,
-    Miss,
-    Numerics,
-    Pass,
-    PassContext,
-    Progress,
-    Reporter,
-    SilentReporter,
-    TimePasses,
-    Timing,
-    run_pipeline,
-)
+from tondo.passes import Instrument, Miss, Progress, Reporter, SilentReporter, TimePasses, Timing, run_pipeline
 from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
 from tondo.script import script
 from tondo.support.version import __version__
-from tondo.target import Target, TargetSpec, parse_target, target_fields
+from tondo.target import TargetSpec
 from tondo_runtime import Artifact, RuntimeFailure, Session
-
-ConfigLike = str | Path | Config | Mapping[str, object] | PipelineFile | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything decided before anything is done.
-
-    Attributes:
-        effective: the configuration with every default resolved, as it enters the manifest and the cache's key.
-    """
-
-    file: PipelineFile
-    source: Source
-    target: Target
-    passes: tuple[Pass, ...]
-    codegen: Codegen | None
-    extensions: Extensions
-    effective: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,49 +93,15 @@ def compile(
     return _finish(module, code, plan, plan.codegen, tools, cache, key)
 
 
-def make_plan(
-    source: object,
-    target: TargetSpec | None,
-    threads: int | None,
-    numerics: str | None,
-    config: ConfigLike,
-    extensions: Extensions,
-) -> Plan:
-    """Return what :func:`compile` would do; the arguments are the same."""
-    file = _override(config_of(config), numerics)
-    spec = _target_spec(file.config.target, target, threads)
-    machine = parse_target(spec, extensions.targets.values())
-    opened = open_source(source, file, list(extensions.frontends.values()), extensions.operators)
-    interpreted = machine.kind == "interp"
-    listed = file.config.passes is not None or machine.kind in extensions.pipelines
-    passes = build_passes(file, extensions, machine) if listed or not interpreted else ()
-    codegen = None if interpreted else choose_codegen(file, extensions, machine)
-    return Plan(file, opened, machine, passes, codegen, extensions, _effective(file, machine, passes, codegen))
-
-
 def lower(plan: Plan, tools: Tools) -> IRModule:
     """Return the module after all passes of ``plan``."""
     with tools.timing.measure("load"):
         module = plan.source.load()
-    context = PassContext(
-        target=plan.target,
-        operators=plan.extensions.operators,
-        rules=plan.extensions.schedule_rules,
-        intrinsics=tuple(
-            sorted(
-                (entry for entry in plan.extensions.intrinsics.values() if entry.available(plan.target)),
-                key=lambda entry: (entry.cost, entry.name),
-            )
-        ),
-        libraries={name: entry for name, entry in plan.extensions.libraries.items() if entry.supports(plan.target)},
-        evaluate=run_tensor_function,
-        numerics=Numerics(plan.file.config.numerics.float32_matmul),
-        dimensions=dimensions_of(plan.file.config),
-        reporter=tools.reporter,
-    )
     instruments = [TimePasses(tools.timing), Progress(tools.reporter), *tools.instruments]
     with tools.timing.measure("passes"):
-        return run_pipeline(module, plan.passes, context, instruments, verify=plan.file.config.verify)
+        return run_pipeline(
+            module, plan.passes, pass_context(plan, tools.reporter), instruments, verify=plan.file.config.verify
+        )
 
 
 def generate(
@@ -262,38 +192,3 @@ def _from_cache(cache: ArtifactCache, key: str, plan: Plan, tools: Tools) -> Mod
     code = {member: bytes(data) for member, data in artifact.code.items()}
     parts = Parts(artifact.manifest, artifact.module_text, code, artifact.weights)
     return Model(plan.source.name, session, parts=lambda: parts, timing=tools.timing, from_cache=True)
-
-
-def _override(file: PipelineFile, numerics: str | None) -> PipelineFile:
-    if numerics is None:
-        return file
-    for level in PRECISIONS:
-        if level == numerics:
-            changed = file.config.model_copy(update={"numerics": NumericsConfig(float32_matmul=level)})
-            return PipelineFile(changed, file.places, file.folder)
-    return fail("TND-U005", f"numerics is {numerics!r}", help=f"choose one of {', '.join(PRECISIONS)}")
-
-
-def _target_spec(config: TargetConfig, target: TargetSpec | None, threads: int | None) -> TargetSpec:
-    """The target of the call, else of the file; the number of threads of the call counts in both cases."""
-    if isinstance(target, Target):
-        return target
-    if target is None:
-        fields: dict[str, object] = config.model_dump()
-    else:
-        fields = target_fields(target) if isinstance(target, str) else dict(target)
-    return fields if threads is None else {**fields, "threads": threads}
-
-
-def _effective(
-    file: PipelineFile, target: Target, passes: tuple[Pass, ...], codegen: Codegen | None
-) -> dict[str, object]:
-    config = file.config.model_dump(mode="json", exclude={"target", "passes", "codegen", "cache", "model"})
-    model = file.config.model.model_dump(mode="json", exclude={"path"})
-    return {
-        **config,
-        "model": model,
-        "target": target.describe(),
-        "passes": pass_specs(passes),
-        "codegen": {"use": codegen.name, **codegen_options(file)} if codegen is not None else None,
-    }

@@ -20,6 +20,7 @@ Keys that are not listed here are refused. Loading a file, with places in every 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -27,11 +28,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     JsonValue,
     PlainValidator,
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
 from tondo.diagnostics import TondoError
 from tondo.passes import Precision, Verify
@@ -172,15 +175,21 @@ def _range(value: object) -> object:
     return value
 
 
-def _short(model: type[BaseModel], short: dict[str, object]) -> WithJsonSchema:
-    """JSON Schema of a model that may also be written in a short form."""
-    return WithJsonSchema({"anyOf": [short, model.model_json_schema()]})
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """Says in the JSON Schema that a value may also be written in a short form of the type ``kind``."""
+
+    kind: str
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
+        """Return the schema of either form."""
+        return {"anyOf": [{"type": self.kind}, handler(core_schema)]}
 
 
-PassEntry = Annotated[PassConfig, BeforeValidator(_use), _short(PassConfig, {"type": "string"})]
-TargetEntry = Annotated[TargetConfig, BeforeValidator(_target), _short(TargetConfig, {"type": "string"})]
-CodegenEntry = Annotated[CodegenConfig, BeforeValidator(_use), _short(CodegenConfig, {"type": "string"})]
-DimensionEntry = Annotated[DimensionConfig, BeforeValidator(_range), _short(DimensionConfig, {"type": "integer"})]
+PassEntry = Annotated[PassConfig, BeforeValidator(_use), _Short("string")]
+TargetEntry = Annotated[TargetConfig, BeforeValidator(_target), _Short("string")]
+CodegenEntry = Annotated[CodegenConfig, BeforeValidator(_use), _Short("string")]
+DimensionEntry = Annotated[DimensionConfig, BeforeValidator(_range), _Short("integer")]
 
 
 class Config(BaseModel):

@@ -88,7 +88,7 @@ def make_manifest(
     plugins: Mapping[str, str],
     pipeline: Mapping[str, object],
 ) -> Manifest:
-    """Return the manifest of ``module`` with ``signature`` compiled to ``code``; digests are filled in when it is written."""
+    """Return the manifest of ``module`` compiled to ``code``; digests are filled in when it is written."""
     constants = [(constant, module.constants[constant].array) for constant in signature.constants]
     return Manifest(
         name=name,
