@@ -115,13 +115,19 @@ def _from_mapping(spec: Mapping[str, object]) -> _Request:
                 notes=[f"known keys: {', '.join(_KEYS)}"],
                 help=suggest(str(key), _KEYS),
             )
-    kind, cpu, threads = spec.get("kind", "cpu"), spec.get("cpu", "native"), spec.get("threads")
+    kind, cpu = spec.get("kind", "cpu"), spec.get("cpu", "native")
     if not isinstance(kind, str) or not isinstance(cpu, str):
         fail("TND-U005", "the target's 'kind' and 'cpu' are names")
-    counted = isinstance(threads, int) and not isinstance(threads, bool) and 1 <= threads <= MAX_THREADS
-    if threads is not None and not counted:
-        fail("TND-U005", f"the target's 'threads' is a number from 1 to {MAX_THREADS}, not {threads!r}")
+    threads = _threads(spec.get("threads"))
     return _Request(kind, cpu, threads, _features(spec.get("features")), _attrs(spec.get("attrs")))
+
+
+def _threads(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_THREADS:
+        return value
+    return fail("TND-U005", f"the target's 'threads' is a number from 1 to {MAX_THREADS}, not {value!r}")
 
 
 def _features(value: object) -> tuple[str, ...]:
