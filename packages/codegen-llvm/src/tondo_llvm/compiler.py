@@ -16,8 +16,8 @@ from tondo.plugin import CodegenContext, CompiledCode, ObjectCode
 from tondo.target import Target
 from tondo_llvm.cache import ObjectCache, object_key
 from tondo_llvm.cache.key import package_fingerprint
-from tondo_llvm.codegen import LlvmOptions
 from tondo_llvm.emit import emit_function
+from tondo_llvm.options import LlvmOptions
 from tondo_llvm.pool import pool_ir
 from tondo_llvm.targets import machine_spec
 from tondo_llvm.toolchain import MachineSpec, Optimization, Source, compile_many, llvm_version

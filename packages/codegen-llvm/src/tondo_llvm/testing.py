@@ -11,7 +11,7 @@ import ctypes
 import functools
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def run(
 
     Args:
         function: a lowered tensor function.
-        arrays: its buffer parameters in order. Without the last ones, its outputs, these are made and filled with zeros.
+        arrays: its buffer parameters in order. Without the outputs at their end these are made, filled with zeros.
         scalars: its scalar parameters by name or in order; those that are dimensions of an array may be left out.
         target: what to compile for; this machine by default.
         threads: how many threads parallel loops use.
@@ -86,10 +86,12 @@ class Loaded:
         for slot, (code, handle) in zip(self._table, entries.values(), strict=False):
             slot.safe_call, slot.handle = code, handle
 
-    def __enter__(self) -> Loaded:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._engine.close()
 
     def address(self, symbol: str) -> int:
@@ -206,14 +208,17 @@ def evaluate_extent(expr: Expr, values: Mapping[str, float]) -> int:
                 return result
         case _:
             pass
-    fail("TND-U005", f"the dimension {expr!r} cannot be computed from the scalars")
+    return fail("TND-U005", f"the dimension {expr!r} cannot be computed from the scalars")
 
 
 def _complete(function: TensorFunction, arrays: Sequence[Array], values: Mapping[str, float]) -> dict[str, Array]:
     inputs, outputs = function.input_buffers, function.output_buffers
     if len(arrays) not in {len(inputs), len(inputs) + len(outputs)}:
-        fail("TND-U005", f"'{function.name}' takes {len(inputs)} arrays (or {len(inputs) + len(outputs)} with outputs), "
-             f"not {len(arrays)}")
+        fail(
+            "TND-U005",
+            f"'{function.name}' takes {len(inputs)} arrays (or {len(inputs) + len(outputs)} with outputs), "
+            f"not {len(arrays)}",
+        )
     result: dict[str, Array] = {}
     for buffer, array in zip(function.buffers, arrays, strict=False):
         if array.dtype != buffer.dtype.numpy:

@@ -9,7 +9,23 @@ import pytest
 
 from tondo.diagnostics import TondoError
 from tondo.ir import (
-    BOOL, FLOAT32, UINT8, Assert, Buffer, Compare, Const, For, Invoke, Store, TensorFunction, Var, View, cast, const, dtype, seq,
+    BOOL,
+    FLOAT32,
+    UINT8,
+    Assert,
+    Buffer,
+    Compare,
+    Const,
+    For,
+    Invoke,
+    Store,
+    TensorFunction,
+    Var,
+    View,
+    cast,
+    const,
+    dtype,
+    seq,
 )
 from tondo_llvm.emit import emit_function
 from tondo_llvm.emit.context import OFFSETS
@@ -18,7 +34,15 @@ from tondo_llvm.targets import host_target, machine_spec
 from tondo_llvm.testing import Loaded, aligned_zeros, run
 from tondo_llvm.toolchain import Source, compile_many
 from tondo_runtime.abi import (
-    AnyValue, ClockNs, Context, DLTensor, ProfileBuffer, ProfileRecord, SafeCall, TypeIndex, address_of,
+    AnyValue,
+    ClockNs,
+    Context,
+    DLTensor,
+    ProfileBuffer,
+    ProfileRecord,
+    SafeCall,
+    TypeIndex,
+    address_of,
 )
 from tondo_runtime.code import ObjectEngine
 
@@ -39,9 +63,15 @@ def host(kernel: str) -> TensorFunction:
     x, y = Buffer("x", (N,)), Buffer("y", (N,))
     arena = Buffer("workspace", (N * 4,), UINT8, align=64)
     t = Buffer("t", (N,))
-    body = View(t, arena, Const(0), seq(
-        Invoke(kernel, (N, const(2.0), x, t)), Invoke(kernel, (N, cast(FLOAT32, N), t, y)),
-    ))
+    body = View(
+        t,
+        arena,
+        Const(0),
+        seq(
+            Invoke(kernel, (N, const(2.0), x, t)),
+            Invoke(kernel, (N, cast(FLOAT32, N), t, y)),
+        ),
+    )
     return TensorFunction("main", (N, x, y, arena), body, 2)
 
 
@@ -53,9 +83,9 @@ def test_calls_of_tensor_functions_and_their_errors() -> None:
     x = np.arange(5, dtype=np.float32)
     y, _ = run(host("axpy"), [x, np.zeros(5, np.float32), aligned_zeros((20,), np.dtype(np.uint8))], callees=[axpy()])
     np.testing.assert_array_equal(y, (x * 2 + 1) * 5 + 1)
+    empty, room = np.zeros(0, np.float32), aligned_zeros((64,), np.dtype(np.uint8))
     with pytest.raises(TondoError, match="n must be positive"):
-        empty = np.zeros(0, np.float32)
-        run(host("axpy"), [empty, empty, aligned_zeros((64,), np.dtype(np.uint8))], callees=[axpy()])
+        run(host("axpy"), [empty, empty, room], callees=[axpy()])
 
 
 def test_unknown_callees_and_wrong_arguments_are_refused() -> None:
@@ -74,10 +104,13 @@ def test_profile_records() -> None:
     target = host_target()
     functions = {"axpy": axpy()}
     sources = [
-        Source("main", emit_function(host("axpy"), target, functions, {"axpy": 5})), Source("axpy", emit_function(axpy(), target)),
+        Source("main", emit_function(host("axpy"), target, functions, {"axpy": 5})),
+        Source("axpy", emit_function(axpy(), target)),
         Source("pool", pool_ir(target.triple)),
     ]
-    engine = ObjectEngine({f"{i}.o": code.data for i, code in enumerate(compile_many(sources, machine_spec(target), jobs=1))})
+    engine = ObjectEngine(
+        {f"{i}.o": code.data for i, code in enumerate(compile_many(sources, machine_spec(target), jobs=1))}
+    )
     ticks = iter(range(100, 1000, 10))
 
     @ClockNs
@@ -87,7 +120,9 @@ def test_profile_records() -> None:
     records = (ProfileRecord * 3)()
     profile = ProfileBuffer(0, 3, ctypes.addressof(records))
     context = Context(abi_version=1, num_threads=1, profile=ctypes.addressof(profile), clock_ns=address_of(clock))
-    main = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 3)(engine.address("main"))
+    main = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 3)(
+        engine.address("main")
+    )
     x, y, arena = (aligned_zeros((8,), np.dtype(np.float32)) for _ in range(3))
     arguments = (ctypes.addressof(context), 8, x.ctypes.data, y.ctypes.data, arena.ctypes.data)
     assert main(*arguments) == 0
@@ -106,7 +141,9 @@ def test_foreign_functions_get_tagged_values() -> None:
     a = Buffer("a", (N, Const(3)), dtype("int16"))
     b = Buffer("b", (Const(4),), FLOAT32, strides=(N,))
     body = seq(
-        Invoke("lib.look", (a, N + 1, const(2.5), b, Compare("lt", N, Const(9)), const(7, dtype("uint8"))), packed=True),
+        Invoke(
+            "lib.look", (a, N + 1, const(2.5), b, Compare("lt", N, Const(9)), const(7, dtype("uint8"))), packed=True
+        ),
         Invoke("lib.stop", (), packed=True),
     )
     function = TensorFunction("f", (N, s, a, b), body, 1)
@@ -115,14 +152,40 @@ def test_foreign_functions_get_tagged_values() -> None:
     @SafeCall
     def look(handle: int, args: int, count: int, result: int) -> int:
         values = ctypes.cast(args, ctypes.POINTER(AnyValue))
-        seen.append((handle, count, [values[k].type_index for k in range(count)], [values[k].zero_padding for k in range(count)]))
-        seen.append((values[1].payload.v_int64, values[2].payload.v_float64, values[4].payload.v_int64, values[5].payload.v_int64))
+        seen.append(
+            (
+                handle,
+                count,
+                [values[k].type_index for k in range(count)],
+                [values[k].zero_padding for k in range(count)],
+            )
+        )
+        seen.append(
+            (
+                values[1].payload.v_int64,
+                values[2].payload.v_float64,
+                values[4].payload.v_int64,
+                values[5].payload.v_int64,
+            )
+        )
         for place in (0, 3):
             view = ctypes.cast(values[place].payload.v_ptr, ctypes.POINTER(DLTensor))[0]
             shape = list(ctypes.cast(view.shape, ctypes.POINTER(ctypes.c_int64))[: view.ndim])
-            strides = list(ctypes.cast(view.strides, ctypes.POINTER(ctypes.c_int64))[: view.ndim]) if view.strides else None
+            strides = (
+                list(ctypes.cast(view.strides, ctypes.POINTER(ctypes.c_int64))[: view.ndim]) if view.strides else None
+            )
             t = view.dtype
-            seen.append((view.data, view.device.device_type, view.ndim, (t.code, t.bits, t.lanes), shape, strides, view.byte_offset))
+            seen.append(
+                (
+                    view.data,
+                    view.device.device_type,
+                    view.ndim,
+                    (t.code, t.bits, t.lanes),
+                    shape,
+                    strides,
+                    view.byte_offset,
+                )
+            )
         assert ctypes.cast(result, ctypes.POINTER(AnyValue))[0].type_index == TypeIndex.NONE
         return 0
 
@@ -149,5 +212,5 @@ def test_names_with_any_characters() -> None:
     flag = Buffer("out put", (Const(1),), BOOL)
     function = TensorFunction('my.lib::f "x" é', (flag,), Store(flag, (Const(0),), const(True)))
     caller = TensorFunction("g", (flag,), Invoke(function.name, (flag,)))
-    got, = run(caller, [], callees=[function])
+    (got,) = run(caller, [], callees=[function])
     assert got[0]

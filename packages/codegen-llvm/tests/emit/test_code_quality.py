@@ -8,8 +8,25 @@ from dataclasses import replace
 import pytest
 
 from tondo.ir import (
-    FLOAT32, LOCAL, Allocate, Attrs, Broadcast, Buffer, Cast, Compare, Const, For, Load, Ramp, Store, TensorFunction, Var, const, dtype,
-    floordiv, seq,
+    FLOAT32,
+    LOCAL,
+    Allocate,
+    Attrs,
+    Broadcast,
+    Buffer,
+    Cast,
+    Compare,
+    Const,
+    For,
+    Load,
+    Ramp,
+    Store,
+    TensorFunction,
+    Var,
+    const,
+    dtype,
+    floordiv,
+    seq,
 )
 from tondo.target import Target
 from tondo_llvm.emit import emit_function
@@ -34,7 +51,11 @@ def x86(bits: int) -> Target:
 def register_tile(rows: int, columns: int, lanes: int, depth: Const | Var) -> TensorFunction:
     """C[rows, columns * lanes] = A @ B with all of C in a local buffer."""
     width = Const(columns * lanes)
-    a, b, c = Buffer("a", (Const(rows), depth)), Buffer("b", (depth, width), align=64), Buffer("c", (Const(rows), width), align=64)
+    a, b, c = (
+        Buffer("a", (Const(rows), depth)),
+        Buffer("b", (depth, width), align=64),
+        Buffer("c", (Const(rows), width), align=64),
+    )
     acc = Buffer("acc", (Const(rows), width), FLOAT32, LOCAL)
     vector = Ramp(J * lanes, Const(1), lanes)
 
@@ -42,29 +63,38 @@ def register_tile(rows: int, columns: int, lanes: int, depth: Const | Var) -> Te
         return For(I, Const(0), Const(rows), For(J, Const(0), Const(columns), store, "unrolled"), "unrolled")
 
     update = Load(acc, (I, vector)) + Broadcast(a[I, K], lanes) * Load(b, (K, vector))
-    body = Allocate(acc, seq(
-        tile(Store(acc, (I, vector), Broadcast(const(0.0), lanes))),
-        For(K, Const(0), depth, tile(Store(acc, (I, vector), update))),
-        tile(Store(c, (I, vector), Load(acc, (I, vector)))),
-    ))
+    body = Allocate(
+        acc,
+        seq(
+            tile(Store(acc, (I, vector), Broadcast(const(0.0), lanes))),
+            For(K, Const(0), depth, tile(Store(acc, (I, vector), update))),
+            tile(Store(c, (I, vector), Load(acc, (I, vector)))),
+        ),
+    )
     params = (a, b, c) if isinstance(depth, Const) else (depth, a, b, c)
     return TensorFunction("tile", params, body)
 
 
 def inner_loop(text: str) -> list[str]:
     """Return the instructions of the last loop of the first function in an assembly listing."""
-    lines = text.split(".Lfunc_end0")[0].splitlines()
+    lines = text.split(".Lfunc_end0", maxsplit=1)[0].splitlines()
     labels = {line[:-1]: number for number, line in enumerate(lines) if re.fullmatch(r"\.LBB\S+:", line)}
     for number in reversed(range(len(lines))):
         jump = re.match(r"\s+j\w+\s+(\.LBB\S+)", lines[number])
         if jump and labels.get(jump.group(1), number) < number:
-            return [line.strip() for line in lines[labels[jump.group(1)] + 1 : number + 1] if line.startswith("\t") and not line.startswith("\t.")]
+            return [
+                line.strip()
+                for line in lines[labels[jump.group(1)] + 1 : number + 1]
+                if line.startswith("\t") and not line.startswith("\t.")
+            ]
     raise AssertionError(text)
 
 
 @pytest.mark.parametrize("depth", [Const(256), N])
 @pytest.mark.parametrize(("bits", "rows", "columns", "register"), [(512, 8, 3, "zmm"), (256, 6, 2, "ymm")])
-def test_a_register_tile_has_no_stack_traffic(depth: Const | Var, bits: int, rows: int, columns: int, register: str) -> None:
+def test_a_register_tile_has_no_stack_traffic(
+    depth: Const | Var, bits: int, rows: int, columns: int, register: str
+) -> None:
     target = x86(bits)
     text = assembly(emit_function(register_tile(rows, columns, bits // 32, depth), target), machine_spec(target))
     loop = inner_loop(text)
@@ -89,7 +119,10 @@ def test_products_and_sums_fuse_only_where_the_target_can() -> None:
 def test_wide_vectors_are_not_split() -> None:
     a, b = Buffer("a", (Const(16),)), Buffer("b", (Const(16),))
     lanes = Ramp(Const(0), Const(1), 16)
-    text = assembly(emit_function(TensorFunction("f", (a, b), Store(b, (lanes,), Load(a, (lanes,)) + const_vector(1.0))), x86(512)), machine_spec(x86(512)))
+    text = assembly(
+        emit_function(TensorFunction("f", (a, b), Store(b, (lanes,), Load(a, (lanes,)) + const_vector(1.0))), x86(512)),
+        machine_spec(x86(512)),
+    )
     assert "zmm" in text
     assert "ymm" not in text.replace("vzeroupper", "")
 
@@ -128,7 +161,13 @@ def test_serial_loops_stay_rolled_unless_asked() -> None:
 
 
 def test_other_architectures() -> None:
-    target = replace(host_target(), cpu="", triple="aarch64-unknown-linux-gnu", features=frozenset({"neon", "fp-armv8"}), vector_bits=128)
+    target = replace(
+        host_target(),
+        cpu="",
+        triple="aarch64-unknown-linux-gnu",
+        features=frozenset({"neon", "fp-armv8"}),
+        vector_bits=128,
+    )
     text = assembly(emit_function(register_tile(4, 3, 4, Const(64)), target), machine_spec(target))
     assert text.count("fmla") == 12
     assert "[sp" not in text.split("b.ne")[0].split(".LBB0_1")[-1]

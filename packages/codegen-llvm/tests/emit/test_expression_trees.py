@@ -8,8 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tondo.ir import (
-    Binary, Broadcast, Buffer, Cast, Compare, Const, Expr, For, Load, Ramp, Select, Store, TensorFunction, Unary, Var, const,
-    dtype, seq,
+    Binary,
+    Broadcast,
+    Buffer,
+    Cast,
+    Compare,
+    Const,
+    Expr,
+    For,
+    Load,
+    Ramp,
+    Select,
+    Store,
+    TensorFunction,
+    Unary,
+    Var,
+    const,
+    dtype,
+    seq,
 )
 from tondo_llvm.testing import run
 
@@ -18,9 +34,31 @@ pytestmark = pytest.mark.llvm
 LANES = 7
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64")
-INTEGER_OPS = ("add", "sub", "mul", "min", "max", "floordiv", "floormod", "truncdiv", "truncmod", "and", "or", "xor", "shl", "shr")
+INTEGER_OPS = (
+    "add",
+    "sub",
+    "mul",
+    "min",
+    "max",
+    "floordiv",
+    "floormod",
+    "truncdiv",
+    "truncmod",
+    "and",
+    "or",
+    "xor",
+    "shl",
+    "shr",
+)
 FLOAT_OPS = ("add", "sub", "mul", "min", "max")
-COMPARES = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
+COMPARES = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
 
 
 def truncdiv(a, b):
@@ -28,13 +66,21 @@ def truncdiv(a, b):
     return quotient + ((b != 0) & (quotient * b != a) & ((a < 0) != (b < 0))).astype(a.dtype)
 
 
-
-
 NUMPY = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "floordiv": np.floor_divide, "floormod": np.mod,
-    "truncdiv": truncdiv, "truncmod": np.fmod, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-    "shl": np.left_shift, "shr": np.right_shift,
-    "min": lambda a, b: np.where(a < b, a, b), "max": lambda a, b: np.where(a > b, a, b),
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "floordiv": np.floor_divide,
+    "floormod": np.mod,
+    "truncdiv": truncdiv,
+    "truncmod": np.fmod,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "shl": np.left_shift,
+    "shr": np.right_shift,
+    "min": lambda a, b: np.where(a < b, a, b),
+    "max": lambda a, b: np.where(a > b, a, b),
 }
 
 
@@ -97,7 +143,9 @@ def trees(draw, kind: str, depth: int) -> Expr:
     shape = draw(st.sampled_from(("binary", "binary", "binary", "select", "unary", "cast")))
     if shape == "select":
         other = draw(st.sampled_from((*INTEGERS, *FLOATS)))
-        condition = Compare(draw(st.sampled_from(sorted(COMPARES))), draw(trees(other, 0)), draw(trees(other, depth - 1)))
+        condition = Compare(
+            draw(st.sampled_from(sorted(COMPARES))), draw(trees(other, 0)), draw(trees(other, depth - 1))
+        )
         if draw(st.booleans()):
             condition = Binary(draw(st.sampled_from(("and", "or", "xor"))), condition, Unary("not", condition))
         return Select(condition, draw(trees(kind, depth - 1)), draw(trees(kind, depth - 1)))
@@ -105,7 +153,9 @@ def trees(draw, kind: str, depth: int) -> Expr:
         return Unary("neg" if t.is_float or draw(st.booleans()) else "not", draw(trees(kind, depth - 1)))
     if shape == "cast":
         # Every pair of integers, integers to floats, floats among themselves; floats to integers need a range.
-        source = draw(st.sampled_from(FLOATS if t.is_float and draw(st.booleans()) else INTEGERS[:3] if t.is_float else INTEGERS))
+        source = draw(
+            st.sampled_from(FLOATS if t.is_float and draw(st.booleans()) else INTEGERS[:3] if t.is_float else INTEGERS)
+        )
         return Cast(t, draw(trees(source, depth - 1 if not t.is_float else 0)))
     op = draw(st.sampled_from(FLOAT_OPS if t.is_float else INTEGER_OPS))
     a, b = draw(trees(kind, depth - 1)), draw(trees(kind, depth - 1))
@@ -148,4 +198,3 @@ def test_trees_compute_what_numpy_computes(data: st.DataObject) -> None:
     got, got_wide = run(function, [values[buffer.name] for buffer in INPUTS.values()])
     np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(got_wide, expected)
-

@@ -9,8 +9,33 @@ import numpy as np
 import pytest
 
 from tondo.ir import (
-    BOOL, FLOAT32, INT32, INT64, LOCAL, UINT8, Allocate, Binary, Broadcast, Buffer, Compare, Const, For, If, Load, Ramp, Select,
-    Store, TensorFunction, Var, View, cast, const, dtype, floordiv, floormod, seq,
+    BOOL,
+    FLOAT32,
+    INT32,
+    INT64,
+    LOCAL,
+    UINT8,
+    Allocate,
+    Binary,
+    Broadcast,
+    Buffer,
+    Compare,
+    Const,
+    For,
+    If,
+    Load,
+    Ramp,
+    Select,
+    Store,
+    TensorFunction,
+    Var,
+    View,
+    cast,
+    const,
+    dtype,
+    floordiv,
+    floormod,
+    seq,
 )
 from tondo_llvm.testing import Loaded, aligned_zeros, run
 
@@ -45,7 +70,7 @@ def test_transpose_of_symbolic_shape() -> None:
     a, b = Buffer("a", (m, N)), Buffer("b", (N, m))
     body = loop(I, m, loop(J, N, Store(b, (J, I), a[I, J])))
     x = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
-    got, = run(TensorFunction("f", (m, N, a, b), body), [x])
+    (got,) = run(TensorFunction("f", (m, N, a, b), body), [x])
     np.testing.assert_array_equal(got, x.T)
 
 
@@ -55,7 +80,7 @@ def test_own_strides_and_symbolic_strides() -> None:
     b = Buffer("b", (Const(4), Const(6)))
     vector = Store(b, (I, Ramp(Const(0), ONE, 6)), Load(a, (I, Ramp(Const(0), ONE, 6))))
     x = np.arange(80, dtype=np.float32).reshape(4, 20)
-    got, = run(TensorFunction("f", (s, a, b), loop(I, 4, vector)), [x], {"s": 20})
+    (got,) = run(TensorFunction("f", (s, a, b), loop(I, 4, vector)), [x], {"s": 20})
     np.testing.assert_array_equal(got, x[:, 0:12:2])
 
 
@@ -69,7 +94,7 @@ def test_ramps_of_any_step(step: int) -> None:
     x = guarded(extent)
     x[...] = np.arange(extent)
     body = Store(b, (Ramp(Const(0), ONE, lanes),), Load(a, (Ramp(Const(first), Const(step), lanes),)))
-    got, = run(TensorFunction("f", (a, b), body), [x])
+    (got,) = run(TensorFunction("f", (a, b), body), [x])
     np.testing.assert_array_equal(got, x[first + step * np.arange(lanes)])
 
 
@@ -81,7 +106,7 @@ def test_scattered_stores(step: int) -> None:
     a, b = Buffer("a", (Const(lanes),)), Buffer("b", (Const(size),))
     body = Store(b, (Ramp(Const(first), Const(step), lanes),), Load(a, (Ramp(Const(0), ONE, lanes),)))
     x = np.arange(1, lanes + 1, dtype=np.float32)
-    got, = run(TensorFunction("f", (a, b), body), [x])
+    (got,) = run(TensorFunction("f", (a, b), body), [x])
     expected = np.zeros(size, np.float32)
     expected[first + step * np.arange(lanes)] = x
     np.testing.assert_array_equal(got, expected)
@@ -94,10 +119,14 @@ def test_gather_by_loaded_indices(kind: str, index_kind: str) -> None:
     rng = np.random.default_rng(2)
     table = rng.integers(0, 2 if kind == "bool" else 100, (9, 5)).astype(t.numpy)
     rows = rng.integers(0, 9, 16).astype(index_kind)
-    a, r, b = Buffer("a", (Const(9), Const(5)), t), Buffer("r", (Const(16),), dtype(index_kind)), Buffer("b", (Const(5), Const(16)), t)
+    a, r, b = (
+        Buffer("a", (Const(9), Const(5)), t),
+        Buffer("r", (Const(16),), dtype(index_kind)),
+        Buffer("b", (Const(5), Const(16)), t),
+    )
     lanes = Ramp(Const(0), ONE, 16)
     body = loop(J, 5, Store(b, (J, lanes), Load(a, (Load(r, (lanes,)), J))))
-    got, = run(TensorFunction("f", (a, r, b), body), [table, rows])
+    (got,) = run(TensorFunction("f", (a, r, b), body), [table, rows])
     np.testing.assert_array_equal(got.view(np.uint8), np.ascontiguousarray(table[rows].T).view(np.uint8))
 
 
@@ -123,8 +152,13 @@ def test_predicate_forms() -> None:
     limit = Broadcast(N, 16)
     general = Compare("eq", Binary("floormod", index, Broadcast(Const(3), 16)), Broadcast(Const(1), 16))
     masks = [
-        Compare("lt", index, limit), Compare("le", index, limit), Compare("gt", index, limit), Compare("ge", index, limit),
-        Compare("lt", limit, index), Compare("lt", Ramp(N, Const(-2), 16), Broadcast(Const(0), 16)), general,
+        Compare("lt", index, limit),
+        Compare("le", index, limit),
+        Compare("gt", index, limit),
+        Compare("ge", index, limit),
+        Compare("lt", limit, index),
+        Compare("lt", Ramp(N, Const(-2), 16), Broadcast(Const(0), 16)),
+        general,
         Compare("ne", index, limit),
     ]
     x = np.arange(100, 116, dtype=np.float32)
@@ -133,7 +167,7 @@ def test_predicate_forms() -> None:
     function = TensorFunction("f", (N, a, b), body)
     with Loaded([function]) as loaded:
         for n in (-(2**40), -3, 0, 5, 15, 16, 100, 2**50):
-            got, = loaded.run(function, [x], {"n": n})
+            (got,) = loaded.run(function, [x], {"n": n})
             expected = [lane < n, lane <= n, lane > n, lane >= n, n < lane, n - 2 * lane < 0, lane % 3 == 1, lane != n]
             np.testing.assert_array_equal(got, np.where(expected, x, 0), err_msg=str(n))
 
@@ -169,7 +203,7 @@ def test_nested_selects_with_loads_on_both_sides() -> None:
     value = Select(Broadcast(row, 7), Select(column, Load(a, (I - 1, lanes)), zero), zero)
     body = loop(I, 5, Store(b, (I, Ramp(Const(0), ONE, 7)), value))
     x = np.random.default_rng(5).standard_normal((3, 5)).astype(np.float32)
-    got, = run(TensorFunction("f", (a, b), body), [x])
+    (got,) = run(TensorFunction("f", (a, b), body), [x])
     np.testing.assert_array_equal(got, np.pad(x, 1))
 
 
@@ -180,7 +214,7 @@ def test_scalar_predicates_of_loads_and_stores() -> None:
     body = loop(I, 8, Store(b, (I,), Load(a, (I,), inside) + const(1.0), even))
     x = guarded(4)
     x[...] = [10, 20, 30, 40]
-    got, = run(TensorFunction("f", (N, a, b), body), [x], {"n": 4})
+    (got,) = run(TensorFunction("f", (N, a, b), body), [x], {"n": 4})
     np.testing.assert_array_equal(got, [11, 0, 31, 0, 1, 0, 1, 0])
 
 
@@ -188,7 +222,9 @@ def test_bool_and_byte_vectors() -> None:
     a, b, c = Buffer("a", (Const(16),), UINT8), Buffer("b", (Const(16),), BOOL), Buffer("c", (Const(16),), BOOL)
     lanes = Ramp(Const(0), ONE, 16)
     mask = Compare("gt", Load(a, (lanes,)), Broadcast(const(7, UINT8), 16))
-    body = seq(Store(b, (lanes,), mask), Store(c, (lanes,), Binary("xor", Load(b, (lanes,)), Broadcast(const(True), 16))))
+    body = seq(
+        Store(b, (lanes,), mask), Store(c, (lanes,), Binary("xor", Load(b, (lanes,)), Broadcast(const(True), 16)))
+    )
     x = np.arange(16, dtype=np.uint8)
     got_b, got_c = run(TensorFunction("f", (a, b, c), body, 2), [x])
     np.testing.assert_array_equal(got_b, x > 7)
@@ -203,12 +239,21 @@ def test_local_buffers_and_shadowed_lets() -> None:
         Store(acc, (Const(0),), acc[0] + a[I, J]),
         Store(acc, (Const(1),), Binary("max", acc[1], a[I, J])),
     )
-    body = loop(I, 6, Allocate(acc, seq(
-        Store(acc, (Const(0),), const(0.0)), Store(acc, (Const(1),), const(float("-inf"))), loop(J, 10, step),
-        loop(K, 2, Store(b, (I, K), acc[K])),
-    )))
+    body = loop(
+        I,
+        6,
+        Allocate(
+            acc,
+            seq(
+                Store(acc, (Const(0),), const(0.0)),
+                Store(acc, (Const(1),), const(float("-inf"))),
+                loop(J, 10, step),
+                loop(K, 2, Store(b, (I, K), acc[K])),
+            ),
+        ),
+    )
     x = np.random.default_rng(6).integers(-9, 9, (6, 10)).astype(np.float32)
-    got, = run(TensorFunction("f", (a, b), body), [x])
+    (got,) = run(TensorFunction("f", (a, b), body), [x])
     np.testing.assert_array_equal(got, np.stack([x.sum(1), x.max(1)], 1))
 
 
@@ -237,19 +282,24 @@ def test_index_arithmetic_with_unknown_signs() -> None:
     function = TensorFunction("f", (N, a, b), body)
     with Loaded([function]) as loaded:
         for n in (3, -3, 8, 1, -1):
-            got, = loaded.run(function, [x], {"n": n})
+            (got,) = loaded.run(function, [x], {"n": n})
             np.testing.assert_array_equal(got, np.stack([x // 8, x % 8, x // n, x % n], 1))
-        got, = loaded.run(function, [x], {"n": 0})
+        (got,) = loaded.run(function, [x], {"n": 0})
         np.testing.assert_array_equal(got[:, 2:], 0)
 
 
 def test_conditional_stores_in_an_unrolled_nest() -> None:
     """Constant conditions of unrolled loops disappear, offsets become constants."""
     a, b = Buffer("a", (Const(4), Const(4))), Buffer("b", (Const(4), Const(4)))
-    body = loop(I, 4, loop(J, 4, If(Compare("le", J, I), Store(b, (I, J), a[I, J]), Store(b, (I, J), const(9.0))), "unrolled"), "unrolled")
+    body = loop(
+        I,
+        4,
+        loop(J, 4, If(Compare("le", J, I), Store(b, (I, J), a[I, J]), Store(b, (I, J), const(9.0))), "unrolled"),
+        "unrolled",
+    )
     x = np.random.default_rng(8).standard_normal((4, 4)).astype(np.float32)
     function = TensorFunction("f", (a, b), body)
     with Loaded([function]) as loaded:
-        got, = loaded.run(function, [x])
+        (got,) = loaded.run(function, [x])
         assert "br i1" not in loaded.ir["f"]
     np.testing.assert_array_equal(got, np.where(np.tri(4, dtype=bool), x, 9))

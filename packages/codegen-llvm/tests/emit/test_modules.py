@@ -11,7 +11,22 @@ import pytest
 
 from tondo.diagnostics import TondoError
 from tondo.ir import (
-    FLOAT32, UINT8, Attrs, Binary, Buffer, Const, For, Invoke, IRModule, Store, TensorFunction, Var, View, const, intrin, seq,
+    FLOAT32,
+    UINT8,
+    Attrs,
+    Binary,
+    Buffer,
+    Const,
+    For,
+    Invoke,
+    IRModule,
+    Store,
+    TensorFunction,
+    Var,
+    View,
+    const,
+    intrin,
+    seq,
 )
 from tondo.passes.reporter import CollectingReporter
 from tondo.plugin import Codegen, CodegenContext
@@ -40,11 +55,25 @@ def module() -> IRModule:
     x, y = Buffer("x", (N,)), Buffer("y", (N,))
     arena = Buffer("workspace", (N * 8 + 64,), UINT8, align=64)
     t, u = Buffer("t", (N,)), Buffer("u", (N,))
-    body = View(t, arena, Const(0), View(u, arena, N * 4, seq(
-        Invoke("twin", (N, x, t)), Invoke("first", (N, t, u)), Invoke("second", (N, u, y)),
-    )))
+    body = View(
+        t,
+        arena,
+        Const(0),
+        View(
+            u,
+            arena,
+            N * 4,
+            seq(
+                Invoke("twin", (N, x, t)),
+                Invoke("first", (N, t, u)),
+                Invoke("second", (N, u, y)),
+            ),
+        ),
+    )
     main = TensorFunction("main", (N, x, y, arena), body, 2, Attrs(exported=True, kind="host"))
-    return IRModule.of(kernel("unused", 9.0), main, kernel("first", 0.5), kernel("second", 2.0), kernel("twin", 0.5, "z_"))
+    return IRModule.of(
+        kernel("unused", 9.0), main, kernel("first", 0.5), kernel("second", 2.0), kernel("twin", 0.5, "z_")
+    )
 
 
 def compile_module(cache: Path | None = None, options: Mapping[str, object] | None = None, **more: object):
@@ -99,17 +128,26 @@ def test_the_cache_spares_compilation(tmp_path: Path) -> None:
     assert [item.data for item in again.objects] == [item.data for item in first.objects]
     assert texts == {}
     # Other names, same kernels: only the caller is new.
-    renamed = IRModule.of(*(
-        kernel("other", 0.5, "q_") if function.name == "first" else function for function in module().tensor_functions()
-        if function.name != "main"
-    ))
-    LlvmCodegen().compile(renamed, host_target(), {}, CodegenContext(cache=tmp_path, reporter=reporter, dump=texts.__setitem__))
+    renamed = IRModule.of(
+        *(
+            kernel("other", 0.5, "q_") if function.name == "first" else function
+            for function in module().tensor_functions()
+            if function.name != "main"
+        )
+    )
+    LlvmCodegen().compile(
+        renamed, host_target(), {}, CodegenContext(cache=tmp_path, reporter=reporter, dump=texts.__setitem__)
+    )
     assert len(texts) == 1  # "unused", which main had not called
 
 
 def test_options() -> None:
     assert compile_module(options={"opt_level": 0, "vectorize": True}).objects
-    for options, code in (({"opt_level": 4}, "TND-C001"), ({"vectorize": 1}, "TND-C001"), ({"optlevel": 1}, "TND-C002")):
+    for options, code in (
+        ({"opt_level": 4}, "TND-C001"),
+        ({"vectorize": 1}, "TND-C001"),
+        ({"optlevel": 1}, "TND-C002"),
+    ):
         with pytest.raises(TondoError) as caught:
             compile_module(options=options)
         assert caught.value.code == code
@@ -123,7 +161,7 @@ def test_a_missing_callee_is_named() -> None:
 
 
 def test_the_plugin() -> None:
-    codegen, = register_codegens()
+    (codegen,) = register_codegens()
     assert isinstance(codegen, Codegen)
     assert codegen.name == "llvm"
     assert TONDO_PLUGIN.api == 1

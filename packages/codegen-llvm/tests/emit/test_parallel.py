@@ -9,8 +9,31 @@ import pytest
 
 from tondo.diagnostics import TondoError
 from tondo.ir import (
-    FLOAT32, FLOAT64, INT64, LOCAL, UINT8, Allocate, Assert, Attrs, Binary, Broadcast, Buffer, Compare, Const, For, Let, Load,
-    Ramp, Store, TensorFunction, Var, View, cast, const, floordiv, seq,
+    FLOAT32,
+    FLOAT64,
+    INT64,
+    LOCAL,
+    UINT8,
+    Allocate,
+    Assert,
+    Attrs,
+    Binary,
+    Broadcast,
+    Buffer,
+    Compare,
+    Const,
+    For,
+    Let,
+    Load,
+    Ramp,
+    Store,
+    TensorFunction,
+    Var,
+    View,
+    cast,
+    const,
+    floordiv,
+    seq,
 )
 from tondo_llvm.testing import Loaded, aligned_zeros, run
 from tondo_runtime.abi import ParallelFor, address_of
@@ -25,10 +48,14 @@ def matmul() -> TensorFunction:
     acc = Buffer("acc", (Const(16),), FLOAT32, LOCAL)
     lanes = Ramp(Const(0), Const(1), 16)
     update = Store(acc, (lanes,), Load(acc, (lanes,)) + Broadcast(a[I, K], 16) * Load(b, (K, lanes)))
-    body = Allocate(acc, seq(
-        Store(acc, (lanes,), Broadcast(const(0.0), 16)), For(K, Const(0), Const(24), update),
-        Store(c, (I, lanes), Load(acc, (lanes,))),
-    ))
+    body = Allocate(
+        acc,
+        seq(
+            Store(acc, (lanes,), Broadcast(const(0.0), 16)),
+            For(K, Const(0), Const(24), update),
+            Store(c, (I, lanes), Load(acc, (lanes,))),
+        ),
+    )
     return TensorFunction("matmul", (N, a, b, c), For(I, Const(0), N, body, "parallel", Attrs(grain=3)))
 
 
@@ -36,7 +63,7 @@ def matmul() -> TensorFunction:
 def test_rows_of_a_product(threads: int) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.integers(-4, 4, (100, 24)).astype(np.float32), rng.integers(-4, 4, (24, 16)).astype(np.float32)
-    got, = run(matmul(), [x, y], threads=threads)
+    (got,) = run(matmul(), [x, y], threads=threads)
     np.testing.assert_array_equal(got, x @ y)
 
 
@@ -49,20 +76,34 @@ def test_every_kind_of_value_is_captured() -> None:
     part, table = Buffer("part", (Const(8),)), Buffer("table", (Const(8),), FLOAT32, LOCAL)
     lanes = Ramp(Const(0), Const(1), 8)
     value = (
-        Var("vector", FLOAT32.with_lanes(8)) + Load(part, (lanes,)) + Load(table, (lanes,))
+        Var("vector", FLOAT32.with_lanes(8))
+        + Load(part, (lanes,))
+        + Load(table, (lanes,))
         + Broadcast(cast(FLOAT32, scale) + cast(FLOAT32, limit) + cast(FLOAT32, outer * 10 + J), 8)
     )
     inner = For(J, Const(0), Const(5), Store(b, (outer, J, lanes), value), "parallel", Attrs(grain=floordiv(N, 2)))
-    body = Allocate(table, View(part, arena, N * 0 + 32, seq(
-        Store(table, (lanes,), Load(a, (lanes,)) * Broadcast(const(2.0), 8)),
-        Store(part, (lanes,), Load(a, (lanes,)) * Broadcast(const(4.0), 8)),
-        Let(vector, Load(a, (lanes,)), Let(limit, flag, For(outer, Const(0), Const(3), inner))),
-    )))
+    body = Allocate(
+        table,
+        View(
+            part,
+            arena,
+            N * 0 + 32,
+            seq(
+                Store(table, (lanes,), Load(a, (lanes,)) * Broadcast(const(2.0), 8)),
+                Store(part, (lanes,), Load(a, (lanes,)) * Broadcast(const(4.0), 8)),
+                Let(vector, Load(a, (lanes,)), Let(limit, flag, For(outer, Const(0), Const(3), inner))),
+            ),
+        ),
+    )
     function = TensorFunction("f", (scale, flag, N, a, b, arena), body, 2)
     x = np.arange(8, dtype=np.float32)
     for threads in (1, 2):
-        got, _ = run(function, [x, np.zeros((3, 5, 8), np.float32), aligned_zeros((64,), np.dtype(np.uint8))],
-                     {"scale": 0.5, "flag": 200, "n": 6}, threads=threads)
+        got, _ = run(
+            function,
+            [x, np.zeros((3, 5, 8), np.float32), aligned_zeros((64,), np.dtype(np.uint8))],
+            {"scale": 0.5, "flag": 200, "n": 6},
+            threads=threads,
+        )
         rows = np.arange(3)[:, None, None] * 10 + np.arange(5)[None, :, None]
         np.testing.assert_array_equal(got, x * 7 + 200.5 + rows)
 
@@ -73,7 +114,7 @@ def test_nested_parallel_loops_become_serial() -> None:
     function = TensorFunction("f", (b,), For(I, Const(0), Const(6), inner, "parallel"))
     with Loaded([function]) as loaded:
         assert loaded.ir["f"].count("call i32 %parallel_for") == 1
-        got, = loaded.run(function, [], threads=2)
+        (got,) = loaded.run(function, [], threads=2)
     np.testing.assert_array_equal(got, np.arange(42).reshape(6, 7))
 
 

@@ -6,7 +6,22 @@ import pytest
 
 from tondo.diagnostics import TondoError
 from tondo.ir import (
-    FLOAT32, LOCAL, UINT8, Allocate, Block, Buffer, Cast, Const, For, IterVar, Stmt, Store, TensorFunction, Var, const, dtype,
+    FLOAT32,
+    LOCAL,
+    UINT8,
+    Allocate,
+    Block,
+    Buffer,
+    Cast,
+    Const,
+    For,
+    IterVar,
+    Stmt,
+    Store,
+    TensorFunction,
+    Var,
+    const,
+    dtype,
 )
 from tondo_llvm.emit import emit_function
 from tondo_llvm.targets import host_target
@@ -34,7 +49,10 @@ def local(size: Const | Var, kind: str = "uint8") -> Stmt:
         (Store(A, (Const(0),), Const(1)), "a value of int64 is stored to 'a' of float32"),
         (local(N), "cannot live on the stack: its size is not a constant"),
         (local(Const((64 << 10) + 1)), "65537 bytes do not fit the stack"),
-        (Store(Buffer("a", (Const(8),), dtype("complex64")), (Const(0),), Cast(dtype("complex64"), const(1.0))), "complex64"),
+        (
+            Store(Buffer("a", (Const(8),), dtype("complex64")), (Const(0),), Cast(dtype("complex64"), const(1.0))),
+            "complex64",
+        ),
     ],
 )
 def test_refused(body: Stmt, message: str) -> None:

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from tondo.ir import (
-    BOOL, FLOAT32, INT64, Attrs, Buffer, Const, For, Store, TensorFunction, Var, cast,
+    BOOL,
+    FLOAT32,
+    INT64,
+    Attrs,
+    Buffer,
+    Const,
+    For,
+    Store,
+    TensorFunction,
+    Var,
+    cast,
 )
 from tondo_llvm.emit import PREFIX
 from tondo_llvm.testing import Loaded
@@ -23,19 +33,35 @@ def function() -> TensorFunction:
     scale = Var("scale", FLOAT32)
     a, b = Buffer("a", (N, Const(4))), Buffer("b", (N, Const(4)))
     value = a[I, 0] * scale
-    return TensorFunction("scaled", (N, scale, a, b), For(I, Const(0), N, Store(b, (I, Const(0)), value)), 1, Attrs(exported=True))
+    return TensorFunction(
+        "scaled", (N, scale, a, b), For(I, Const(0), N, Store(b, (I, Const(0)), value)), 1, Attrs(exported=True)
+    )
 
 
 class Tensor:
     """A DLTensor of an array."""
 
-    def __init__(self, array: np.ndarray, code: int = 2, bits: int = 32, *, strides: bool = False, offset: int = 0, device: int = 1) -> None:
+    def __init__(
+        self,
+        array: np.ndarray,
+        code: int = 2,
+        bits: int = 32,
+        *,
+        strides: bool = False,
+        offset: int = 0,
+        device: int = 1,
+    ) -> None:
         self.array = array
         self.shape = (ctypes.c_int64 * array.ndim)(*array.shape)
         self.strides = (ctypes.c_int64 * array.ndim)(*(s // array.itemsize for s in array.strides))
         self.struct = DLTensor(
-            array.ctypes.data - offset, DLDevice(device, 0), array.ndim, DLDataType(code, bits, 1),
-            ctypes.addressof(self.shape), ctypes.addressof(self.strides) if strides else None, offset,
+            array.ctypes.data - offset,
+            DLDevice(device, 0),
+            array.ndim,
+            DLDataType(code, bits, 1),
+            ctypes.addressof(self.shape),
+            ctypes.addressof(self.strides) if strides else None,
+            offset,
         )
 
 
@@ -120,7 +146,7 @@ def test_strides_of_single_extents_do_not_matter(entry: Entry) -> None:
 def test_what_is_refused(entry: Entry, change, message: str) -> None:
     x, y = arrays()
     assert entry(*change([3, 2.0, Tensor(x), Tensor(y)])) == -1
-    (code, text), = entry.errors
+    ((code, text),) = entry.errors
     assert code == "TND-U005"
     assert text.startswith(message)
     np.testing.assert_array_equal(y, 0)

@@ -1,9 +1,9 @@
 """LLVM IR text of lowered tensor functions.
 
-``emit_function`` is the way in. Rooms in processing order: ``function`` and ``wrapper`` (whole functions), ``statements``,
-``loops``, ``parallel`` and ``calls`` (control), ``expressions``, ``arithmetic``, ``convert``, ``smallfloat``,
-``intrinsics`` and ``mathcall`` (values), ``memory``, ``linear`` and ``form`` (addresses), ``frame``, ``builder`` and
-``types`` (what all of them write with).
+``emit_function`` is the way in. Rooms in processing order: ``function`` and ``wrapper`` (whole functions),
+``statements``, ``loops``, ``parallel``, ``calls`` and ``profile`` (control), ``expressions``, ``arithmetic``,
+``division``, ``convert``, ``smallfloat``, ``intrinsics`` and ``mathcall`` (values), ``memory``, ``address``, ``linear``
+and ``form`` (memory), ``frame``, ``context``, ``basic``, ``builder`` and ``types`` (what all of them write with).
 """
 
 from __future__ import annotations

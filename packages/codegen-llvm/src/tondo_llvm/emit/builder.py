@@ -8,7 +8,7 @@ a stack. The scope's depth of every value is remembered; address arithmetic adds
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from tondo_llvm.emit.types import Operand
@@ -214,7 +214,7 @@ class FunctionBuilder:
         self._cold.extend(f"  {text}" for text in instructions)
 
     @contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self) -> Generator[None]:
         """A part of the function whose values do not dominate what follows."""
         self._scopes.append({})
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tondo.diagnostics import fail, suggest
-from tondo.ir import Assert, Buffer, Expr, Invoke, TensorFunction
+from tondo.ir import FLOAT64, Assert, Buffer, Expr, Invoke, TensorFunction
 from tondo_llvm.emit.builder import symbol
 from tondo_llvm.emit.context import EXECUTION_FAILED, fail_block, field
 from tondo_llvm.emit.convert import convert
@@ -11,12 +11,22 @@ from tondo_llvm.emit.frame import Frame
 from tondo_llvm.emit.linear import index_value, linear, materialize
 from tondo_llvm.emit.profile import begin_helper, end_helper
 from tondo_llvm.emit.types import Operand, scalar_abi_type
-from tondo.ir import FLOAT64
 
 _TYPE_INT, _TYPE_BOOL, _TYPE_FLOAT, _TYPE_TENSOR = 1, 2, 3, 7
 _DEVICE_CPU = 1
-_DL_CODES = {"int": 0, "uint": 1, "float": 2, "handle": 3, "bfloat": 4, "complex": 5, "bool": 6,
-             "float8_e4m3fn": 10, "float8_e4m3fnuz": 11, "float8_e5m2": 12, "float8_e5m2fnuz": 13}
+_DL_CODES = {
+    "int": 0,
+    "uint": 1,
+    "float": 2,
+    "handle": 3,
+    "bfloat": 4,
+    "complex": 5,
+    "bool": 6,
+    "float8_e4m3fn": 10,
+    "float8_e4m3fnuz": 11,
+    "float8_e5m2": 12,
+    "float8_e5m2fnuz": 13,
+}
 
 
 def dlpack_type(buffer: Buffer) -> tuple[int, int]:
@@ -45,8 +55,12 @@ def call(frame: Frame, stmt: Invoke) -> None:
         return
     callee = frame.unit.callees.get(stmt.callee)
     if callee is None:
-        fail("TND-B004", f"'{frame.unit.function.name}' calls unknown function '{stmt.callee}'", span=stmt.span,
-             help=suggest(stmt.callee, frame.unit.callees))
+        fail(
+            "TND-B004",
+            f"'{frame.unit.function.name}' calls unknown function '{stmt.callee}'",
+            span=stmt.span,
+            help=suggest(stmt.callee, frame.unit.callees),
+        )
     arguments = _arguments(frame, stmt, callee)
     kinds = ", ".join("ptr" if isinstance(param, Buffer) else scalar_abi_type(param.dtype) for param in callee.params)
     if frame.unit.function.name == callee.name:
@@ -76,7 +90,11 @@ def _arguments(frame: Frame, stmt: Invoke, callee: TensorFunction) -> list[str]:
     result: list[str] = []
     for arg, param in zip(stmt.args, callee.params, strict=True):
         if isinstance(arg, Buffer) != isinstance(param, Buffer):
-            fail("TND-B004", f"'{stmt.callee}': parameter '{param.name}' is given the wrong kind of argument", span=stmt.span)
+            fail(
+                "TND-B004",
+                f"'{stmt.callee}': parameter '{param.name}' is given the wrong kind of argument",
+                span=stmt.span,
+            )
         if isinstance(arg, Buffer):
             result.append(f"ptr {frame.slot(arg).pointer}")
         elif scalar_abi_type(param.dtype) == "double":
@@ -102,7 +120,11 @@ def _double(frame: Frame, arg: Expr) -> Operand:
 def _call_packed(frame: Frame, stmt: Invoke) -> None:
     position = frame.unit.packed.get(stmt.callee)
     if position is None:
-        fail("TND-B004", f"foreign function '{stmt.callee}' has no position in the table of packed functions", span=stmt.span)
+        fail(
+            "TND-B004",
+            f"foreign function '{stmt.callee}' has no position in the table of packed functions",
+            span=stmt.span,
+        )
     out, count = frame.out, len(stmt.args)
     tensors = [arg for arg in stmt.args if isinstance(arg, Buffer)]
     table = out.prologue(f"alloca [{max(1, count)} x {{ i32, i32, i64 }}], align 8", "args")

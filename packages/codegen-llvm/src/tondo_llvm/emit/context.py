@@ -10,8 +10,15 @@ from typing import Final
 from tondo_llvm.emit.frame import Frame
 
 OFFSETS: Final = {
-    "abi_version": 0, "num_threads": 4, "parallel_for": 8, "pool": 16, "packed": 24, "profile": 32, "clock_ns": 40,
-    "set_error": 48, "user": 56,
+    "abi_version": 0,
+    "num_threads": 4,
+    "parallel_for": 8,
+    "pool": 16,
+    "packed": 24,
+    "profile": 32,
+    "clock_ns": 40,
+    "set_error": 48,
+    "user": 56,
 }
 FAILED: Final = -1
 """Result of a generated function that has reported an error."""

@@ -11,7 +11,8 @@ from typing import Final, cast
 
 from tondo.diagnostics import fail
 from tondo.ir import Binary, Broadcast, Cast, Compare, Const, Expr, Intrin, Load, Ramp, Select, Unary, Var
-from tondo_llvm.emit.arithmetic import binary, choose, compare, unary
+from tondo_llvm.emit.arithmetic import binary, unary
+from tondo_llvm.emit.basic import choose, compare
 from tondo_llvm.emit.convert import convert
 from tondo_llvm.emit.frame import Frame
 from tondo_llvm.emit.intrinsics import intrinsic
@@ -150,6 +151,15 @@ def _masked_select(frame: Frame, node: Select) -> Operand:
 
 
 _WRITERS: Final[dict[type[Expr], Callable[[Frame, Expr], Operand]]] = {
-    Var: _var, Const: _const, Binary: _binary, Unary: _unary, Compare: _compare, Cast: _cast, Load: _load,
-    Intrin: _intrin, Broadcast: _broadcast, Ramp: _ramp, Select: _select,
+    Var: _var,
+    Const: _const,
+    Binary: _binary,
+    Unary: _unary,
+    Compare: _compare,
+    Cast: _cast,
+    Load: _load,
+    Intrin: _intrin,
+    Broadcast: _broadcast,
+    Ramp: _ramp,
+    Select: _select,
 }

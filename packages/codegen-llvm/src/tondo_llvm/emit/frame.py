@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from tondo.diagnostics import fail
-from tondo.ir import Buffer, DType, Expr, Load, Stmt, TensorFunction, Var, walk
+from tondo.ir import Buffer, Expr, Load, Stmt, TensorFunction, Var, walk
 from tondo.target import Target
 from tondo_llvm.emit.builder import FunctionBuilder, ModuleBuilder
 from tondo_llvm.emit.form import Linear
@@ -83,6 +83,11 @@ class Frame:
         self._outer_vars: dict[str, Operand] = {}
         self._outer_slots: dict[str, Slot] = {}
 
+    @property
+    def name(self) -> str:
+        """Name of the tensor function that is written, for messages."""
+        return self.unit.function.name
+
     def value(self, expr: Expr) -> Operand:
         """Write ``expr`` and return its value."""
         return self.evaluator(self, expr)
@@ -97,11 +102,11 @@ class Frame:
         Raises:
             TondoError: TND-B004 for a variable that nothing defines.
         """
-        found = self._find_var(var)
+        found = self.find_var(var)
         if found is None:
             fail(
                 "TND-B004",
-                f"'{self.unit.function.name}' uses variable '{var.name}' that is neither a parameter nor defined around it",
+                f"'{self.name}' uses variable '{var.name}' that is neither a parameter nor defined around it",
                 span=var.span,
                 notes=("dimensions of buffers are scalar parameters of the tensor function",),
             )
@@ -113,13 +118,16 @@ class Frame:
         Raises:
             TondoError: TND-B004 for a buffer that is neither a parameter nor allocated.
         """
-        found = self._find_slot(buffer.name)
+        found = self.find_slot(buffer.name)
         if found is None:
-            fail("TND-B004", f"'{self.unit.function.name}' uses buffer '{buffer.name}' that is neither a parameter nor allocated")
+            fail(
+                "TND-B004",
+                f"'{self.unit.function.name}' uses buffer '{buffer.name}' that is neither a parameter nor allocated",
+            )
         return found
 
     @contextmanager
-    def bound(self, var: Var, value: Operand) -> Iterator[None]:
+    def bound(self, var: Var, value: Operand) -> Generator[None]:
         """``var`` has ``value`` inside."""
         old = self._vars.get(var.name)
         self._vars[var.name] = value
@@ -144,7 +152,7 @@ class Frame:
         self._slots[slot.buffer.name] = slot
 
     @contextmanager
-    def masked(self, mask: Operand | None, lanes: int = 1) -> Iterator[None]:
+    def masked(self, mask: Operand | None, lanes: int = 1) -> Generator[None]:
         """Loads inside touch only the ``lanes`` of ``mask`` (scalar ones: if any lane is set); None lifts the mask."""
         old = (self.mask, self.mask_lanes)
         self.mask, self.mask_lanes = mask, lanes
@@ -165,12 +173,13 @@ class Frame:
         """Return an ``i64`` of the function around as it is called in this one; literals stay literals."""
         return self._capture(outer, hint, "i64") if isinstance(outer, str) else outer
 
-    def _find_var(self, var: Var) -> Operand | None:
+    def find_var(self, var: Var) -> Operand | None:
+        """Return the value of a variable, captured if it must be; None if nothing defines it."""
         found = self._vars.get(var.name)
         if found is None:
             found = self._outer_vars.get(var.name)
         if found is None and self.parent is not None:
-            outer = self.parent._find_var(var)
+            outer = self.parent.find_var(var)
             if isinstance(outer, str) and outer.startswith("%"):
                 outer = self._capture(outer, var.name, register_type(var.dtype))
             if outer is not None:
@@ -178,10 +187,11 @@ class Frame:
             found = outer
         return found
 
-    def _find_slot(self, name: str) -> Slot | None:
+    def find_slot(self, name: str) -> Slot | None:
+        """Return where a buffer lies, captured if it must be; None if nothing defines it."""
         found = self._slots.get(name) or self._outer_slots.get(name)
         if found is None and self.parent is not None:
-            outer = self.parent._find_slot(name)
+            outer = self.parent.find_slot(name)
             if outer is None:
                 return None
             attributes = f"noalias align {outer.align}" if outer.noalias else f"align {outer.align}"
@@ -190,15 +200,10 @@ class Frame:
             self._outer_slots[name] = found
         return found
 
-    def _capture(self, outer: str, hint: str, type: str, attributes: str = "") -> str:  # noqa: A002  LLVM's word
+    def _capture(self, outer: str, hint: str, type: str, attributes: str = "") -> str:
         for capture in self.captures:
             if capture.outer == outer:
                 return capture.inner
         inner = self.out.name(hint)
         self.captures.append(Capture(type, outer, inner, attributes))
         return inner
-
-
-def element_dtype(buffer: Buffer) -> DType:
-    """Return the scalar type of the elements of ``buffer``."""
-    return buffer.dtype.element

@@ -43,7 +43,10 @@ def emit_function(
     module = ModuleBuilder(target.triple, function_attributes(target))
     unit = Unit(function, target, module, callees or {}, kernels or {}, packed or {})
     frame = Frame(unit, evaluate, execute)
-    params = ["ptr noalias readonly %ctx", *(_parameter(frame, param, place) for place, param in enumerate(function.params))]
+    params = [
+        "ptr noalias readonly %ctx",
+        *(_parameter(frame, param, place) for place, param in enumerate(function.params)),
+    ]
     frame.execute(function.body)
     frame.out.ret("i32 0")
     header = f"define hidden i32 {symbol(function.name)}({', '.join(params)}) #0"

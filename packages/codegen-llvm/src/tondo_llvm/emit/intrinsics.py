@@ -13,16 +13,20 @@ from typing import Final
 from tondo.diagnostics import fail
 from tondo.ir import FLOAT32, INTRINSICS, DType, Expr, Intrin, Load
 from tondo.ir.expr import BinaryOp
-from tondo_llvm.emit.arithmetic import binary, compare, suffix
+from tondo_llvm.emit.address import address
+from tondo_llvm.emit.arithmetic import binary
+from tondo_llvm.emit.basic import compare, suffix
 from tondo_llvm.emit.convert import convert
 from tondo_llvm.emit.frame import Frame
 from tondo_llvm.emit.mathcall import call_math
-from tondo_llvm.emit.memory import address
 from tondo_llvm.emit.smallfloat import narrow, widen
 from tondo_llvm.emit.types import Operand, is_small_float, literal, register_type
 
 _REDUCTIONS: Final[dict[str, BinaryOp]] = {
-    "reduce_add": "add", "reduce_mul": "mul", "reduce_max": "max", "reduce_min": "min",
+    "reduce_add": "add",
+    "reduce_mul": "mul",
+    "reduce_max": "max",
+    "reduce_min": "min",
 }
 
 
@@ -84,7 +88,9 @@ def _integer(frame: Frame, expr: Intrin, args: list[Operand]) -> Operand:
         case "fma":
             return binary(frame, "add", binary(frame, "mul", args[0], args[1], dtype), args[2], dtype)
         case _:
-            fail("TND-B004", f"'{expr.name}' is not defined for {dtype}", span=expr.span, help="cast to a float first")
+            return fail(
+                "TND-B004", f"'{expr.name}' is not defined for {dtype}", span=expr.span, help="cast to a float first"
+            )
 
 
 def _classify(frame: Frame, expr: Intrin) -> Operand:
@@ -217,6 +223,10 @@ def _llvm_argument(frame: Frame, arg: Expr) -> tuple[str, Operand]:
 
 
 _SPECIAL: Final[dict[str, Callable[[Frame, Intrin], Operand]]] = {
-    "isnan": _classify, "isinf": _classify, "popcount": _popcount, "reinterpret": _reinterpret,
-    "prefetch": _prefetch, "address": _address,
+    "isnan": _classify,
+    "isinf": _classify,
+    "popcount": _popcount,
+    "reinterpret": _reinterpret,
+    "prefetch": _prefetch,
+    "address": _address,
 }

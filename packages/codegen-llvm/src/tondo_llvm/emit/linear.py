@@ -1,7 +1,7 @@
 """Index expressions as linear forms, and what vector indices look like per lane.
 
-The form (:mod:`tondo_llvm.emit.form`) makes constant parts (of unrolled loops) visible as offsets, lets outer terms be added once outside inner
-loops, and proves alignments. Index arithmetic does not overflow: a tensor's indices fit int64.
+The form (:mod:`tondo_llvm.emit.form`) makes constant parts (of unrolled loops) visible as offsets, lets outer terms be
+added once outside inner loops, and proves alignments. Index arithmetic does not overflow: a tensor's indices fit int64.
 """
 
 from __future__ import annotations
@@ -175,6 +175,4 @@ def splat(frame: Frame, value: Operand, element: str, lanes: int) -> str:
         return f"splat ({element} {value})"
     kind = f"<{lanes} x {element}>"
     first = frame.out.pure(f"insertelement {kind} poison, {element} {value}, i64 0", "lane0")
-    return frame.out.pure(
-        f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer", "splat"
-    )
+    return frame.out.pure(f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer", "splat")

@@ -12,7 +12,13 @@ from tondo_llvm.emit.types import Operand, literal, register_type
 from tondo_llvm.math import MATH_FUNCTIONS, math_function
 
 _INSTRUCTIONS: Final = {
-    "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "round": "rint", "trunc": "trunc", "abs": "fabs", "fma": "fma",
+    "sqrt": "sqrt",
+    "floor": "floor",
+    "ceil": "ceil",
+    "round": "rint",
+    "trunc": "trunc",
+    "abs": "fabs",
+    "fma": "fma",
 }
 
 

@@ -1,4 +1,4 @@
-"""Loads and stores: addresses, alignment, and the instruction that fits the lanes of the index.
+"""Loads and stores: the instruction that fits the lanes of the index.
 
 Lanes that lie side by side become one vector access; lanes at the same place a scalar access and a splat; lanes a few
 places apart one wider load and a shuffle; everything else gathers and scatters. A predicate (of the access itself, or
@@ -8,33 +8,18 @@ the mask of a Select around) makes masked forms; a scalar one a branch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from tondo.diagnostics import fail
-from tondo.ir import BOOL, Buffer, DType, Expr, Load, Store
-from tondo_llvm.emit.frame import Frame, Slot
+from tondo.ir import BOOL, DType, Expr, Load, Store
+from tondo_llvm.emit.address import Place, address, place_of, pointer_at
 from tondo_llvm.emit.form import Linear
-from tondo_llvm.emit.linear import Lanes, by_depth, lanes_of, linear, materialize, plain_index, product, scaled, splat
+from tondo_llvm.emit.frame import Frame, Slot
+from tondo_llvm.emit.linear import splat
 from tondo_llvm.emit.types import Operand, memory_type, register_type, zero
 
 _MAX_SHUFFLE_STEP: Final = 4
 _ALL: Final = "splat (i1 1)"
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the lanes of a vector access lie: linear base with a constant step, or one index per lane."""
-
-    base: Linear
-    step: int | None
-    indices: Operand | None = None
-
-
-def address(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[str, int]:
-    """Return the pointer to one element and its provable alignment in bytes."""
-    slot = frame.slot(buffer)
-    return _pointer(frame, slot, buffer, _element(frame, buffer, indices))
 
 
 def load(frame: Frame, expr: Load) -> Operand:
@@ -43,18 +28,22 @@ def load(frame: Frame, expr: Load) -> Operand:
     if dtype.lanes == 1:
         return _load_scalar(frame, expr)
     slot = frame.slot(buffer)
-    place = _place(frame, buffer, expr.indices, dtype.lanes)
+    place = place_of(frame, buffer, expr.indices, dtype.lanes)
     mask = _mask(frame, expr.predicate, dtype.lanes)
     if place.step == 0:
         return _load_same(frame, slot, dtype, place.base, mask)
     if place.step == 1:
-        pointer, align = _pointer(frame, slot, buffer, place.base)
-        raw = _plain_load(frame, pointer, align, dtype) if mask is None else _masked_load(frame, pointer, align, dtype, mask)
+        pointer, align = pointer_at(frame, slot, place.base)
+        raw = (
+            _plain_load(frame, pointer, align, dtype)
+            if mask is None
+            else _masked_load(frame, pointer, align, dtype, mask)
+        )
         return _from_memory(frame, raw, dtype)
     if place.step is not None and 1 < abs(place.step) <= _MAX_SHUFFLE_STEP and mask is None:
-        return _load_strided(frame, slot, buffer, dtype, place.base, place.step)
+        return _load_strided(frame, slot, dtype, place.base, place.step)
     if place.step == -1 and mask is None:
-        return _load_strided(frame, slot, buffer, dtype, place.base, -1)
+        return _load_strided(frame, slot, dtype, place.base, -1)
     return _gather(frame, slot, dtype, place, mask)
 
 
@@ -64,7 +53,9 @@ def store(frame: Frame, stmt: Store) -> None:
     lanes = max([stmt.value.dtype.lanes, *(index.dtype.lanes for index in stmt.indices)])
     dtype = buffer.dtype.element.with_lanes(lanes)
     if stmt.value.dtype.element != buffer.dtype.element:
-        fail("TND-B004", f"a value of {stmt.value.dtype} is stored to '{buffer.name}' of {buffer.dtype}", span=stmt.span)
+        fail(
+            "TND-B004", f"a value of {stmt.value.dtype} is stored to '{buffer.name}' of {buffer.dtype}", span=stmt.span
+        )
     if lanes == 1:
         _store_scalar(frame, stmt)
         return
@@ -72,102 +63,17 @@ def store(frame: Frame, stmt: Store) -> None:
     value = frame.value(stmt.value)
     if stmt.value.dtype.lanes == 1:
         value = splat(frame, value, register_type(dtype.element), lanes)
-    place = _place(frame, buffer, stmt.indices, lanes)
+    place = place_of(frame, buffer, stmt.indices, lanes)
     mask = _mask(frame, stmt.predicate, lanes)
     raw = _to_memory(frame, value, dtype)
     if place.step == 1:
-        pointer, align = _pointer(frame, slot, buffer, place.base)
+        pointer, align = pointer_at(frame, slot, place.base)
         if mask is None:
             frame.out.do(f"store {memory_type(dtype)} {raw}, ptr {pointer}, align {align}")
         else:
             _masked_store(frame, raw, pointer, align, dtype, mask)
         return
     _scatter(frame, slot, dtype, raw, place, mask)
-
-
-# ------------------------------------------------------------------------------------------------ addresses
-
-
-def _element(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...]) -> Linear:
-    """The position of an element, counted in elements from the start of the buffer."""
-    total = Linear()
-    for index, stride in _strided(buffer, indices):
-        place = linear(frame, index)
-        total = total.plus(_times(frame, place, stride))
-    return total
-
-
-def _strided(buffer: Buffer, indices: tuple[Expr, ...]) -> zip[tuple[Expr, Expr]]:
-    if len(indices) != len(buffer.shape):
-        fail("TND-B004", f"'{buffer.name}' has {len(buffer.shape)} dimensions and is accessed with {len(indices)} indices")
-    return zip(indices, buffer.row_major_strides(), strict=True)
-
-
-def _times(frame: Frame, form: Linear, stride: Expr) -> Linear:
-    step = linear(frame, stride)
-    if step.constant is not None:
-        return form.times(step.constant)
-    if form.constant is not None:
-        return step.times(form.constant)
-    return product(frame, form, step)
-
-
-def _place(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...], lanes: int) -> _Place:
-    forms: list[tuple[Lanes, Expr]] = []
-    for index, stride in _strided(buffer, indices):
-        form = lanes_of(frame, index) if plain_index(index) else None
-        if form is None:
-            return _general_place(frame, buffer, indices, lanes)
-        forms.append((form, stride))
-    base, step = Linear(), Linear()
-    for form, stride in forms:
-        base = base.plus(_times(frame, form.base, stride))
-        if form.step.constant != 0:
-            step = step.plus(_times(frame, form.step, stride))
-    if step.constant is None:
-        return _general_place(frame, buffer, indices, lanes)
-    return _Place(base, step.constant)
-
-
-def _general_place(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...], lanes: int) -> _Place:
-    """One index per lane; scalar parts still go into the base."""
-    pure, kind = frame.out.pure, f"<{lanes} x i64>"
-    base = Linear()
-    total: Operand | None = None
-    for index, stride in _strided(buffer, indices):
-        if index.dtype.lanes == 1:
-            base = base.plus(_times(frame, linear(frame, index), stride))
-            continue
-        value = frame.value(index)
-        if index.dtype.bits != 64:
-            word = "zext" if index.dtype.kind == "uint" else "sext"
-            value = pure(f"{word} {register_type(index.dtype)} {value} to {kind}", "index")
-        factor = materialize(frame, linear(frame, stride))
-        if factor != 1:
-            value = pure(f"mul nsw {kind} {value}, {splat(frame, factor, 'i64', lanes)}", "mul")
-        total = value if total is None else pure(f"add nsw {kind} {total}, {value}", "sum")
-    return _Place(base, None, total)
-
-
-def _pointer(frame: Frame, slot: Slot, buffer: Buffer, position: Linear) -> tuple[str, int]:
-    """Add the terms of the outermost loops first and the constant last, one pointer per depth."""
-    pure, kind, size = frame.out.pure, memory_type(buffer.dtype.element), buffer.dtype.bytes
-    pointer = slot.pointer
-    total: str | None = None
-    depth = -1
-    for name in by_depth(frame, position):
-        term = scaled(frame, name, position.terms[name])
-        if total is not None and frame.out.depth_of(name) == depth:
-            total = pure(f"add nsw i64 {total}, {term}", "sum")
-            continue
-        if total is not None:
-            pointer = pure(f"getelementptr {kind}, ptr {pointer}, i64 {total}", f"{buffer.name}.at")
-        total, depth = term, frame.out.depth_of(name)
-    if total is not None:
-        pointer = pure(f"getelementptr {kind}, ptr {pointer}, i64 {total}", f"{buffer.name}.at")
-    if position.offset:
-        pointer = pure(f"getelementptr {kind}, ptr {pointer}, i64 {position.offset}", f"{buffer.name}.at")
-    return pointer, position.multiple(size, slot.align)
 
 
 # ------------------------------------------------------------------------------------------------ values in memory
@@ -213,7 +119,7 @@ def _load_same(frame: Frame, slot: Slot, dtype: DType, base: Linear, mask: Opera
     element = dtype.element
 
     def read() -> Operand:
-        pointer, align = _pointer(frame, slot, slot.buffer, base)
+        pointer, align = pointer_at(frame, slot, base)
         return _from_memory(frame, _plain_load(frame, pointer, align, element), element)
 
     condition = 1 if mask is None else _some(frame, mask, dtype.lanes)
@@ -312,8 +218,8 @@ def _masked_store(frame: Frame, raw: Operand, pointer: str, align: int, dtype: D
     frame.out.do(f"call void @{name}({kind} {raw}, ptr {pointer}, i32 {align}, {flag} {mask})")
 
 
-def _lane_pointers(frame: Frame, slot: Slot, dtype: DType, place: _Place) -> str:
-    pointer, _ = _pointer(frame, slot, slot.buffer, place.base)
+def _lane_pointers(frame: Frame, slot: Slot, dtype: DType, place: Place) -> str:
+    pointer, _ = pointer_at(frame, slot, place.base)
     indices = place.indices
     if indices is None:
         step = place.step or 0
@@ -322,7 +228,7 @@ def _lane_pointers(frame: Frame, slot: Slot, dtype: DType, place: _Place) -> str
     return frame.out.pure(text, "lanes")
 
 
-def _gather(frame: Frame, slot: Slot, dtype: DType, place: _Place, mask: Operand | None) -> Operand:
+def _gather(frame: Frame, slot: Slot, dtype: DType, place: Place, mask: Operand | None) -> Operand:
     name, kind, pointer, flag = _masked_name(frame, "gather", dtype)
     lanes = _lane_pointers(frame, slot, dtype, place)
     chosen = _ALL if mask is None else mask
@@ -330,18 +236,18 @@ def _gather(frame: Frame, slot: Slot, dtype: DType, place: _Place, mask: Operand
     return _from_memory(frame, frame.out.value(text, "gather"), dtype)
 
 
-def _scatter(frame: Frame, slot: Slot, dtype: DType, raw: Operand, place: _Place, mask: Operand | None) -> None:
+def _scatter(frame: Frame, slot: Slot, dtype: DType, raw: Operand, place: Place, mask: Operand | None) -> None:
     name, kind, pointer, flag = _masked_name(frame, "scatter", dtype)
     lanes = _lane_pointers(frame, slot, dtype, place)
     chosen = _ALL if mask is None else mask
     frame.out.do(f"call void @{name}({kind} {raw}, {pointer} {lanes}, i32 {dtype.bytes}, {flag} {chosen})")
 
 
-def _load_strided(frame: Frame, slot: Slot, buffer: Buffer, dtype: DType, base: Linear, step: int) -> Operand:
+def _load_strided(frame: Frame, slot: Slot, dtype: DType, base: Linear, step: int) -> Operand:
     """Load everything from the first to the last lane and pick every ``step``-th element."""
     span = (dtype.lanes - 1) * abs(step) + 1
     first = base if step > 0 else base.plus(Linear({}, (dtype.lanes - 1) * step))
-    pointer, align = _pointer(frame, slot, buffer, first)
+    pointer, align = pointer_at(frame, slot, first)
     wide = dtype.with_lanes(span)
     raw = _plain_load(frame, pointer, align, wide)
     start = 0 if step > 0 else span - 1

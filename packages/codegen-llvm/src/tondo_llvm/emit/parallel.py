@@ -1,8 +1,8 @@
 """Parallel loops: the body becomes a function of a range, run by the context's ``parallel_for``.
 
 Before: ``parallel for i: body``. After, in the function around: the captured values are stored to a closure on the
-stack and ``parallel_for(pool, chunk, closure, extent, grain, num_threads)`` is called. ``chunk`` unpacks the closure and
-calls ``range``, which runs the iterations one after the other. The two are separate so that pointers arrive as
+stack and ``parallel_for(pool, chunk, closure, extent, grain, num_threads)`` is called. ``chunk`` unpacks the closure
+and calls ``range``, which runs the iterations one after the other. The two are separate so that pointers arrive as
 parameters, which can say that they do not alias; values loaded from a closure cannot.
 
 The loop's attribute ``grain`` (an integer or an expression, default 1) is the number of iterations per chunk.
@@ -72,7 +72,10 @@ def _outline(frame: Frame, loop: For, name: str, first: Operand) -> list[Capture
     counted(inner, loop, begin, end, body, done)
     out.ret("i32 0")
     params = ["ptr noalias readonly %ctx", "i64 %begin", "i64 %end"]
-    params += [f"{capture.type} {capture.attributes}{' ' if capture.attributes else ''}{capture.inner}" for capture in inner.captures]
+    params += [
+        f"{capture.type} {capture.attributes}{' ' if capture.attributes else ''}{capture.inner}"
+        for capture in inner.captures
+    ]
     frame.module.define(name, out.text(f"define internal i32 {symbol(name)}({', '.join(params)}) noinline #0"))
     return inner.captures
 

@@ -130,8 +130,12 @@ def _narrow_soft(frame: Frame, value: Operand, dtype: DType, form: _Format) -> O
     raw = pure(f"bitcast {single} {value} to {word}", "bits")
     magnitude = pure(f"and {word} {raw}, {_word(0x7FFFFFFF, dtype)}", "magnitude")
     # Halves to even: add half of the last place less one, plus the bit that would become the last.
-    odd = pure(f"and {word} {pure(f'lshr {word} {magnitude}, {_word(shift, dtype)}', 'kept')}, {_word(1, dtype)}", "odd")
-    rounded = pure(f"add {word} {pure(f'add {word} {magnitude}, {_word((1 << (shift - 1)) - 1, dtype)}', 'up')}, {odd}", "up")
+    odd = pure(
+        f"and {word} {pure(f'lshr {word} {magnitude}, {_word(shift, dtype)}', 'kept')}, {_word(1, dtype)}", "odd"
+    )
+    rounded = pure(
+        f"add {word} {pure(f'add {word} {magnitude}, {_word((1 << (shift - 1)) - 1, dtype)}', 'up')}, {odd}", "up"
+    )
     kept = pure(f"lshr {word} {rounded}, {_word(shift, dtype)}", "kept")
     normal = pure(f"sub {word} {kept}, {_word((_F32_BIAS - form.bias) << form.mantissa, dtype)}", "normal")
     result = normal
@@ -150,10 +154,15 @@ def _narrow_soft(frame: Frame, value: Operand, dtype: DType, form: _Format) -> O
     result = _select(frame, large, _word(overflow, dtype), result, dtype)
     nan = pure(f"icmp ugt {word} {magnitude}, {_word(_F32_INFINITY, dtype)}", "isnan")
     result = _select(frame, nan, _word(form.nan, dtype), result, dtype)
-    sign = pure(f"and {word} {pure(f'lshr {word} {raw}, {_word(31 - width, dtype)}', 'sign')}, {_word(1 << width, dtype)}", "sign")
+    sign = pure(
+        f"and {word} {pure(f'lshr {word} {raw}, {_word(31 - width, dtype)}', 'sign')}, {_word(1 << width, dtype)}",
+        "sign",
+    )
     signed = pure(f"or {word} {result}, {sign}", "signed")
     if form.unsigned_zero:
-        signed = _select(frame, pure(f"icmp eq {word} {result}, {_word(0, dtype)}", "iszero"), _word(0, dtype), signed, dtype)
+        signed = _select(
+            frame, pure(f"icmp eq {word} {result}, {_word(0, dtype)}", "iszero"), _word(0, dtype), signed, dtype
+        )
     return pure(f"trunc {word} {signed} to {register_type(dtype)}", "narrow")
 
 

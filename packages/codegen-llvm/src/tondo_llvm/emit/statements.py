@@ -7,11 +7,26 @@ Required form: blocks are lowered to loops and stores; ``vectorized`` loops to v
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 from tondo.diagnostics import fail
 from tondo.ir import (
-    INT64, LOCAL, Allocate, Assert, Block, Const, Evaluate, Expr, For, If, Invoke, Let, Seq, Stmt, Store, View, While,
+    INT64,
+    LOCAL,
+    Allocate,
+    Assert,
+    Block,
+    Const,
+    Evaluate,
+    For,
+    If,
+    Invoke,
+    Let,
+    Seq,
+    Stmt,
+    Store,
+    View,
+    While,
 )
 from tondo_llvm.emit.calls import call, check
 from tondo_llvm.emit.frame import Frame, Slot
@@ -31,13 +46,11 @@ def execute(frame: Frame, stmt: Stmt) -> None:
     Raises:
         TondoError: TND-B004 for a form that cannot be expressed.
     """
-    writer = _WRITERS.get(type(stmt))
-    if writer is None:
-        _refuse(frame, stmt)
+    writer = _WRITERS.get(type(stmt), _refuse)
     writer(frame, stmt)
 
 
-def _refuse(frame: Frame, stmt: Stmt) -> None:
+def _refuse(frame: Frame, stmt: Stmt) -> NoReturn:
     name = f"block '{stmt.name}'" if isinstance(stmt, Block) else f"a statement of class {type(stmt).__name__}"
     fail(
         "TND-B004",
@@ -125,15 +138,14 @@ def _while(frame: Frame, stmt: Stmt) -> None:
 
 def _allocate(frame: Frame, stmt: Stmt) -> None:
     node = cast("Allocate", stmt)
-    buffer = node.buffer
     count = 1
-    for extent in buffer.shape:
+    for extent in node.buffer.shape:
         if not isinstance(extent, Const):
             _no_stack(frame, node, "its size is not a constant")
         count *= int(extent.value)
-    size = max(1, count) * buffer.dtype.bytes
-    if not frame.has_slot(buffer):
-        _place_on_stack(frame, node, max(1, count), size)
+    if not frame.has_slot(node.buffer):
+        count = max(1, count)
+        _place_on_stack(frame, node, count, count * node.buffer.dtype.bytes)
     frame.execute(node.body)
 
 
@@ -153,7 +165,7 @@ def _vector_align(frame: Frame, size: int) -> int:
     return min(width, 1 << max(0, (size - 1).bit_length()))
 
 
-def _no_stack(frame: Frame, node: Allocate, reason: str) -> None:
+def _no_stack(frame: Frame, node: Allocate, reason: str) -> NoReturn:
     kind = "local buffer" if node.buffer.scope == LOCAL else "temporary buffer"
     fail(
         "TND-B004",
@@ -194,6 +206,15 @@ def _invoke(frame: Frame, stmt: Stmt) -> None:
 
 
 _WRITERS: Final[dict[type[Stmt], Callable[[Frame, Stmt], None]]] = {
-    Seq: _seq, For: _for, If: _if, Let: _let, While: _while, Allocate: _allocate, View: _view, Store: _store,
-    Evaluate: _evaluate, Assert: _assert, Invoke: _invoke,
+    Seq: _seq,
+    For: _for,
+    If: _if,
+    Let: _let,
+    While: _while,
+    Allocate: _allocate,
+    View: _view,
+    Store: _store,
+    Evaluate: _evaluate,
+    Assert: _assert,
+    Invoke: _invoke,
 }

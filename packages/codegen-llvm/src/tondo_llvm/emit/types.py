@@ -83,7 +83,9 @@ def _register_scalar(dtype: DType) -> str:
         return f"i{dtype.bits}"
     if dtype.kind == "handle":
         return "ptr"
-    fail("TND-B004", f"values of type {dtype} cannot be compiled", help="split complex tensors into real and imaginary")
+    return fail(
+        "TND-B004", f"values of type {dtype} cannot be compiled", help="split complex tensors into real and imaginary"
+    )
 
 
 def _scalar_literal(value: float, dtype: DType) -> Operand:
