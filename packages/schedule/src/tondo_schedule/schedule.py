@@ -66,6 +66,15 @@ class Schedule:
         """The steps so far as plain values."""
         return [step.to_plain() for step in self._steps]
 
+    def checkpoint(self) -> tuple[TensorFunction, int]:
+        """Return what :meth:`rollback` needs to come back to the current state."""
+        return self._function, len(self._steps)
+
+    def rollback(self, saved: tuple[TensorFunction, int]) -> None:
+        """Return to an earlier state and forget the steps since."""
+        self._function, count = saved
+        del self._steps[count:]
+
     # ------------------------------------------------------------------------------------------ questions
 
     @property
@@ -93,6 +102,10 @@ class Schedule:
     def analyzer(self) -> Analyzer:
         """Return what is known about the dimensions."""
         return analyzer_for(self._function)
+
+    def analyzer_at(self, loop: Var) -> Analyzer:
+        """Return what is known around a loop."""
+        return analyzer_for(self._function, loop_place(self._function, loop))
 
     # ------------------------------------------------------------------------------------------ loops
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from tondo_schedule.facts.access import Access, Pattern, accesses, pattern_of
 from tondo_schedule.facts.contraction import Contraction, contraction_of
-from tondo_schedule.facts.stage import Stage, StageKind, consumers_of, stages_of
+from tondo_schedule.facts.stage import Stage, StageKind, consumers_of, stage_of, stages_of
 
 __all__ = [
-    "Access", "Contraction", "Pattern", "Stage", "StageKind", "accesses", "consumers_of", "contraction_of", "pattern_of", "stages_of",
+    "Access", "Contraction", "Pattern", "Stage", "StageKind", "accesses", "consumers_of", "contraction_of", "pattern_of", "stage_of", "stages_of",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tondo.ir import (
     Allocate, Binary, Block, Buffer, Const, Expr, For, Intrin, IterVar, Load, Seq, Select, Stmt, Store, TensorFunction, Unary,
-    Var, mul, walk,
+    Var, View, mul, walk,
 )
 from tondo_schedule.facts.access import Access, accesses
 from tondo_schedule.facts.contraction import Contraction, contraction_of
@@ -74,7 +74,7 @@ def stages_of(function: TensorFunction) -> tuple[Stage, ...] | None:
     """Return the stages of ``function``; None if it is not in compute form any more."""
     stages: list[Stage] = []
     for stmt in _top(function.body):
-        stage = _stage(stmt)
+        stage = stage_of(stmt)
         if stage is None:
             return None
         stages.append(stage)
@@ -87,12 +87,13 @@ def consumers_of(stages: Sequence[Stage], buffer: Buffer) -> tuple[Stage, ...]:
 
 
 def _top(body: Stmt) -> Sequence[Stmt]:
-    while isinstance(body, Allocate):
+    while isinstance(body, (Allocate, View)):
         body = body.body
     return body.stmts if isinstance(body, Seq) else (body,)
 
 
-def _stage(stmt: Stmt) -> Stage | None:
+def stage_of(stmt: Stmt) -> Stage | None:
+    """Return the stage that one loop nest is; None if it is something else."""
     loops: list[For] = []
     while isinstance(stmt, For):
         loops.append(stmt)

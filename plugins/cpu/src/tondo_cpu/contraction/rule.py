@@ -1,0 +1,157 @@
+"""``cpu.contraction``: matrix products, convolutions and every other sum of products in a register tile.
+
+Chosen by the facts of the function: a stage that is a contraction, whatever operator it came from. What precedes it in the
+function (padding) becomes its own nest, what follows element by element becomes its epilogue, all else is left to
+:mod:`tondo_cpu.rest`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tondo.ir import Const, TensorFunction, Var
+from tondo.passes import Miss, RuleContext
+from tondo_cpu.contraction.layout import channels_last
+from tondo_cpu.contraction.merge import merge_rows
+from tondo_cpu.contraction.prepare import prepare
+from tondo_cpu.contraction.roles import Roles, result_order, roles_of
+from tondo_cpu.contraction.schedule import apply_tile, axes_of, constant
+from tondo_cpu.contraction.tile import Tile, best, candidates, even, legal
+from tondo_cpu.machine import Machine
+from tondo_cpu.rest import inline_cheap, schedule_rest
+from tondo_schedule import IndexMap, Schedule
+from tondo_schedule.facts import contraction_of, stages_of
+from tondo_schedule.tree import single_store
+
+
+@dataclass(frozen=True, slots=True)
+class ContractionRule:
+    """Schedule functions that contain a contraction."""
+
+    name: str = "cpu.contraction"
+    priority: int = 300
+
+    def apply(self, function: TensorFunction, context: RuleContext) -> TensorFunction | Miss:
+        """Return the scheduled function, or why the rule does not apply."""
+        stages = stages_of(function)
+        if stages is None:
+            return Miss("the function is not in compute form")
+        anchors = [stage.block.name for stage in stages if stage.kind == "contraction"]
+        if not anchors:
+            return Miss("no stage is a contraction")
+        schedule = Schedule(function)
+        inline_cheap(schedule)
+        tiled: list[str] = []
+        pairs = [(anchor, prepare(schedule, anchor)) for anchor in anchors]
+        ready = [(anchor, epilogue, _arrange(schedule, anchor, epilogue, context)) for anchor, epilogue in pairs]
+        for number, (anchor, epilogue, roles) in enumerate(ready):
+            if roles is not None:
+                tiled += _tile(schedule, anchor, epilogue, roles, context, f"{number}" if number else "")
+        if not tiled:
+            return Miss("no axis of the contraction can run along vectors")
+        schedule_rest(schedule, context, tiled)
+        return schedule.result
+
+
+def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContext) -> Roles | None:
+    """Give intermediate operands the layout that the tile wants, pack what has to be packed, merge rows."""
+    channels_last(schedule, anchor)
+    roles = current_roles(schedule, anchor, epilogue)
+    if roles is None:
+        return None
+    if roles.pack:
+        machine = Machine.of(context.target, roles.streamed.buffer.dtype)
+        schedule.cache_read(anchor, roles.streamed.buffer.name, panels_of(roles, _panel(schedule, roles, machine)))
+        roles = current_roles(schedule, anchor, epilogue)
+        if roles is None or roles.panel is None:
+            return None
+    merge_rows(schedule, anchor, epilogue, roles.rows)
+    return current_roles(schedule, anchor, epilogue)
+
+
+def current_roles(schedule: Schedule, anchor: str, epilogue: str) -> Roles | None:
+    """Return the roles in the current state of the schedule."""
+    block = schedule.block(anchor)
+    contraction = contraction_of(block)
+    if contraction is None:
+        return None
+    last = single_store(schedule.block(epilogue), "contraction")
+    order = result_order(single_store(block, "contraction"), last, last.value)
+    return None if order is None else roles_of(block, contraction, order, schedule.analyzer())
+
+
+def _panel(schedule: Schedule, roles: Roles, machine: Machine) -> int:
+    """Return the width of the panels to pack the streamed operand into."""
+    rows, columns = sizes(schedule, roles)
+    return best(machine, rows, columns).vectors * machine.lanes
+
+
+def sizes(schedule: Schedule, roles: Roles) -> tuple[int | None, int | None]:
+    """Return the numbers of rows (of the innermost row axis) and of columns, None where they are not constant."""
+    analyzer = schedule.analyzer()
+    row = analyzer.simplify(roles.rows[0].extent) if roles.rows else Const(1)
+    column = analyzer.simplify(roles.vector.extent)
+    return (
+        int(row.value) if isinstance(row, Const) else None, int(column.value) if isinstance(column, Const) else None,
+    )
+
+
+def panels_of(roles: Roles, width: int) -> IndexMap:
+    """Return the packed layout of the streamed operand: batch axes, panels, depth axes in loop order, columns."""
+    dims = {index: place for place, index in enumerate(roles.streamed.indices) if isinstance(index, Var)}
+    depth = [dims[it.var] for it in roles.depth if it.var in dims]
+    own = dims[roles.vector.var]
+    others = [place for place in range(roles.streamed.buffer.rank) if place not in depth and place != own]
+    inner = IndexMap.blocked([*others, *depth], own, width)
+    outer, *rest = inner.parts
+    return IndexMap((*rest[: len(others)], outer, *rest[len(others) :]))
+
+
+def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context: RuleContext, suffix: str) -> list[str]:
+    machine = Machine.of(context.target, roles.streamed.buffer.dtype)
+    axes = axes_of(schedule, anchor, roles)
+    rows, columns = constant(schedule, axes.row) if axes.row is not None else 1, constant(schedule, axes.vector)
+    vectors = None if roles.panel is None else max(1, roles.panel // machine.lanes)
+    if columns is not None and roles.panel is None:
+        machine = replace(machine, lanes=min(machine.lanes, 1 << (max(1, columns).bit_length() - 1)))
+        vectors = None if columns >= machine.lanes else 1
+    prior = _fitting(best(machine, rows, columns, vectors), columns, machine, roles)
+    options = [(tile.rows, tile.vectors) for tile in candidates(machine, rows, vectors)]
+    chosen = Tile(*context.choose(
+        f"tile{suffix}", options, prior=(prior.rows, prior.vectors),
+        constraint=lambda value: legal(Tile(*value), machine) or value[0] == 1,
+    ))
+    tile = even(chosen, rows)
+    width = roles.panel or tile.vectors * machine.lanes
+    if roles.panel is not None:
+        schedule.pad_domain(anchor, axes.vector, roles.panel)
+    if rows is None and axes.row is not None and tile.rows > 1:
+        other, other_epilogue = schedule.specialize((anchor, epilogue), axes.row.name, tile.rows)
+        few = axes_of(schedule, other, _renamed_roles(schedule, other, roles, anchor))
+        apply_tile(schedule, anchor, epilogue, axes, tile, width, machine)
+        apply_tile(schedule, other, other_epilogue, few, Tile(1, tile.vectors), width, machine)
+        return [anchor, epilogue, other, other_epilogue, *_starts(schedule)]
+    apply_tile(schedule, anchor, epilogue, axes, tile, width, machine)
+    return [anchor, epilogue, *_starts(schedule)]
+
+
+def _starts(schedule: Schedule) -> list[str]:
+    return [name for name in schedule.blocks if name.endswith("_init")]
+
+
+def _fitting(tile: Tile, columns: int | None, machine: Machine, roles: Roles) -> Tile:
+    """Narrow a tile that is wider than the axis itself (an unpacked operand has no padding to read)."""
+    if roles.panel is not None or columns is None:
+        return tile
+    return Tile(tile.rows, max(1, min(tile.vectors, columns // machine.lanes)))
+
+
+def _renamed_roles(schedule: Schedule, block: str, roles: Roles, anchor: str) -> Roles:
+    """Return ``roles`` with the iteration variables of the other version of the block."""
+    pairs = dict(zip((it.var for it in schedule.block(anchor).iters), schedule.block(block).iters, strict=True))
+    return replace(
+        roles, vector=pairs[roles.vector.var], rows=tuple(pairs[it.var] for it in roles.rows),
+        outer=tuple(pairs[it.var] for it in roles.outer), depth=tuple(pairs[it.var] for it in roles.depth),
+    )
+
+

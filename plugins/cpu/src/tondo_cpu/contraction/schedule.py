@@ -1,0 +1,128 @@
+"""Apply a register tile to a prepared contraction.
+
+The loops become, from the outside in::
+
+    outer axes and panels (parallel) / remaining row axes / tiles of rows
+        accumulators = 0
+        depth loops:  rows (unrolled) x vectors (unrolled) x lanes (vectorised) multiply-adds
+        epilogue: load accumulators, bias, residual, activation; one store
+
+Rows and columns beyond the edge: tiles that do not divide their axis begin earlier (shifted); columns of a packed operand
+are computed on its zero padding and only the epilogue is restricted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tondo.ir import Const, IterVar, Var
+from tondo_cpu.contraction.roles import Roles
+from tondo_cpu.contraction.tile import Tile
+from tondo_cpu.machine import FLOPS_PER_SECOND, Machine
+from tondo_cpu.regions import make_parallel
+from tondo_cpu.vectors import vectorize_inner
+from tondo_schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """The loops of the contraction block by part."""
+
+    vector: Var
+    row: Var | None
+    outer: tuple[Var, ...]
+    rows: tuple[Var, ...]
+    depth: tuple[Var, ...]
+
+
+def axes_of(schedule: Schedule, anchor: str, roles: Roles) -> Axes:
+    """Return the loops that the variables of ``roles`` are bound to."""
+    bindings = {it.var: it.binding for it in schedule.block(anchor).iters}
+
+    def loop(it: IterVar) -> Var:
+        binding = bindings[it.var]
+        assert isinstance(binding, Var)  # noqa: S101  compute form
+        return binding
+
+    rows = tuple(loop(it) for it in roles.rows)
+    return Axes(
+        loop(roles.vector), rows[0] if rows else None, tuple(loop(it) for it in roles.outer), tuple(reversed(rows[1:])),
+        tuple(loop(it) for it in roles.depth),
+    )
+
+
+def constant(schedule: Schedule, loop: Var | None) -> int | None:
+    """Return the extent of a loop if it is constant."""
+    extent = None if loop is None else schedule.extent(loop)
+    return int(extent.value) if isinstance(extent, Const) else None
+
+
+def apply_tile(schedule: Schedule, anchor: str, epilogue: str, axes: Axes, tile: Tile, columns: int, machine: Machine) -> None:
+    """Tile, reorder, keep the accumulators in registers, place the epilogue, unroll, vectorise, run in parallel.
+
+    Args:
+        columns: elements of one panel (vectors times lanes, or fewer where the axis is shorter).
+    """
+    panels, inside = _split_columns(schedule, axes.vector, columns)
+    lanes = min(machine.lanes, columns)
+    tiles: tuple[Var, ...] = ()
+    unrolled: list[Var] = []
+    if axes.row is not None:
+        row_tiles, row = _split_rows(schedule, axes.row, tile.rows)
+        tiles = (row_tiles,)
+        unrolled.append(row)
+    vectors, lane = schedule.split(inside, lanes, "shift") if columns > lanes else (None, inside)
+    if vectors is not None:
+        unrolled.append(vectors)
+    around = (*axes.outer, panels, *axes.rows, *tiles)
+    schedule.reorder(*around, *axes.depth, *unrolled, lane)
+    place = around[-1]
+    schedule.reverse_compute_at(epilogue, place)
+    start = schedule.decompose_reduction(anchor, axes.depth[0])
+    work = _work(schedule, axes.depth) * tile.rows * columns * 2 / FLOPS_PER_SECOND
+    _unroll_start(schedule, start, place)
+    for loop in unrolled:
+        schedule.unroll(loop)
+    schedule.vectorize(lane)
+    _epilogue_loops(schedule, epilogue, place, machine)
+    make_parallel(schedule, around, work, machine)
+
+
+def _split_columns(schedule: Schedule, loop: Var, columns: int) -> tuple[Var, Var]:
+    extent = schedule.extent(loop)
+    known = isinstance(extent, Const) and int(extent.value) >= columns
+    shift = known or schedule.analyzer().prove(extent >= columns)
+    return schedule.split(loop, columns, "shift" if shift else "predicate")
+
+
+def _split_rows(schedule: Schedule, loop: Var, rows: int) -> tuple[Var, Var]:
+    if rows == 1:
+        return schedule.split(loop, 1)
+    shift = schedule.analyzer_at(loop).prove(schedule.extent(loop) >= rows)
+    return schedule.split(loop, rows, "shift" if shift else "predicate")
+
+
+def _work(schedule: Schedule, depth: tuple[Var, ...]) -> int:
+    total = 1
+    for loop in depth:
+        total *= constant(schedule, loop) or 64
+    return total
+
+
+def _unroll_start(schedule: Schedule, block: str, place: Var) -> None:
+    loops = schedule.loops(block)
+    inner = loops[loops.index(place) + 1 :]
+    for loop in inner[:-1]:
+        schedule.unroll(loop)
+    if inner:
+        schedule.vectorize(inner[-1])
+
+
+def _epilogue_loops(schedule: Schedule, block: str, place: Var, machine: Machine) -> None:
+    loops = schedule.loops(block)
+    inner = loops[loops.index(place) + 1 :]
+    if not inner:
+        return
+    vectorize_inner(schedule, inner[-1], machine.lanes, unroll=True)
+    for loop in inner[:-1]:
+        schedule.unroll(loop)
