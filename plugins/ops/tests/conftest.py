@@ -39,9 +39,13 @@ def run_call(call: OpCall, arrays: Sequence[np.ndarray], values: dict[str, int])
     operator = OPERATORS[call.op]
     function = operator.define(call)
     check_definition(function, call)
-    results = run_tensor_function(function, arrays, None, {name: value for name, value in values.items() if Var(name) in function.scalars})
+    results = run_tensor_function(
+        function, arrays, None, {name: value for name, value in values.items() if Var(name) in function.scalars}
+    )
     for result, wanted in zip(results, operator.infer(call), strict=True):
-        assert result.shape == tuple(int(evaluate_expr(extent, {Var(name): value for name, value in values.items()})) for extent in wanted.dims)
+        assert result.shape == tuple(
+            int(evaluate_expr(extent, {Var(name): value for name, value in values.items()})) for extent in wanted.dims
+        )
         assert result.dtype == wanted.dtype.numpy
     return list(results)
 
@@ -77,7 +81,9 @@ def ort() -> Callable[..., np.ndarray | list[np.ndarray]]:
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
 
-    def node(kind: str, *arrays: np.ndarray | None, opset: int = 18, outputs: int = 1, **attrs: object) -> np.ndarray | list[np.ndarray]:
+    def node(
+        kind: str, *arrays: np.ndarray | None, opset: int = 18, outputs: int = 1, **attrs: object
+    ) -> np.ndarray | list[np.ndarray]:
         names = ["" if array is None else f"x{i}" for i, array in enumerate(arrays)]
         results = [f"y{i}" for i in range(outputs)]
         made = onnx.helper.make_node(kind, names, results, **attrs)
@@ -92,7 +98,9 @@ def ort() -> Callable[..., np.ndarray | list[np.ndarray]]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        values = session.run(None, {name: array for name, array in zip(names, arrays, strict=True) if array is not None})
+        values = session.run(
+            None, {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
+        )
         return values[0] if outputs == 1 else values
 
     return node

@@ -13,12 +13,38 @@ from tondo.ir import INT8, OpCall, TensorType, Var, dims, dtype
 from tondo_ops import OPERATORS
 
 _NUMPY = {
-    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-    "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "reciprocal": lambda x: 1 / x, "sin": np.sin, "cos": np.cos, "tan": np.tan,
-    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
-    "asinh": np.arcsinh, "atanh": np.arctanh, "erf": np.vectorize(math.erf), "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "floor": np.floor, "ceil": np.ceil, "round": np.rint, "trunc": np.trunc, "neg": np.negative, "abs": np.abs, "sign": np.sign,
-    "relu": lambda x: np.maximum(x, 0), "identity": lambda x: x,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": lambda x: 1 / x,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asinh": np.arcsinh,
+    "atanh": np.arctanh,
+    "erf": np.vectorize(math.erf),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.rint,
+    "trunc": np.trunc,
+    "neg": np.negative,
+    "abs": np.abs,
+    "sign": np.sign,
+    "relu": lambda x: np.maximum(x, 0),
+    "identity": lambda x: x,
 }
 
 
@@ -55,12 +81,18 @@ def test_narrow_floats_are_evaluated_in_float32(run, rng, kind):
 
 
 _ACTIVATIONS = [
-    ("leaky_relu", "LeakyRelu", {"alpha": 0.2}, {"alpha": 0.2}), ("elu", "Elu", {"alpha": 1.3}, {"alpha": 1.3}),
-    ("selu", "Selu", {}, {}), ("celu", "Celu", {"alpha": 0.7}, {"alpha": 0.7}), ("gelu", "Gelu", {}, {}),
+    ("leaky_relu", "LeakyRelu", {"alpha": 0.2}, {"alpha": 0.2}),
+    ("elu", "Elu", {"alpha": 1.3}, {"alpha": 1.3}),
+    ("selu", "Selu", {}, {}),
+    ("celu", "Celu", {"alpha": 0.7}, {"alpha": 0.7}),
+    ("gelu", "Gelu", {}, {}),
     ("gelu", "Gelu", {"approximate": "tanh"}, {"approximate": "tanh"}),
     ("hard_sigmoid", "HardSigmoid", {"alpha": 0.3, "beta": 0.4}, {"alpha": 0.3, "beta": 0.4}),
-    ("hard_swish", "HardSwish", {}, {}), ("mish", "Mish", {}, {}), ("softplus", "Softplus", {}, {}),
-    ("softsign", "Softsign", {}, {}), ("thresholded_relu", "ThresholdedRelu", {"alpha": 0.5}, {"alpha": 0.5}),
+    ("hard_swish", "HardSwish", {}, {}),
+    ("mish", "Mish", {}, {}),
+    ("softplus", "Softplus", {}, {}),
+    ("softsign", "Softsign", {}, {}),
+    ("thresholded_relu", "ThresholdedRelu", {"alpha": 0.5}, {"alpha": 0.5}),
     ("shrink", "Shrink", {"bias": 0.2, "lambd": 0.7}, {"bias": 0.2, "lambd": 0.7}),
 ]
 
@@ -123,11 +155,27 @@ def test_cast(run, source, target):
 
 
 _BINARY = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum, "equal": np.equal,
-    "not_equal": np.not_equal, "less": np.less, "less_equal": np.less_equal, "greater": np.greater,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "greater": np.greater,
     "greater_equal": np.greater_equal,
 }
-_SHAPES = [((), ()), ((3,), ()), ((2, 3), (3,)), ((2, 1, 4), (3, 1)), ((1, 1), (5, 1)), ((4, 3), (4, 3)), ((0, 3), (3,))]
+_SHAPES = [
+    ((), ()),
+    ((3,), ()),
+    ((2, 3), (3,)),
+    ((2, 1, 4), (3, 1)),
+    ((1, 1), (5, 1)),
+    ((4, 3), (4, 3)),
+    ((0, 3), (3,)),
+]
 
 
 @pytest.mark.parametrize("name", sorted(_BINARY))
@@ -226,7 +274,9 @@ def test_quantisation_follows_onnxruntime(run, ort, rng, kind):
     scale, zero = np.array([0.1, 0.5, 0.25], np.float32), np.array([0, 3, 10], kind)
     ours = run("quantize_linear", x, scale, zero, dtype=dtype(kind))
     np.testing.assert_array_equal(ours, ort("QuantizeLinear", x, scale, zero))
-    np.testing.assert_allclose(run("dequantize_linear", ours, scale, zero), ort("DequantizeLinear", ours, scale, zero), rtol=1e-6)
+    np.testing.assert_allclose(
+        run("dequantize_linear", ours, scale, zero), ort("DequantizeLinear", ours, scale, zero), rtol=1e-6
+    )
     whole = run("quantize_linear", x, np.float32(0.3), dtype=INT8)
     np.testing.assert_array_equal(whole, np.clip(np.rint(x / np.float32(0.3)), -128, 127))
 

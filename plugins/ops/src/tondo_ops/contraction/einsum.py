@@ -13,6 +13,7 @@ from tondo.ir import Buffer, Compute, DType, Expr, OpCall, Operator, TensorFunct
 from tondo_ops.support.attributes import refuse, string
 from tondo_ops.support.dims import ZERO, broadcast_dim
 from tondo_ops.support.indices import at
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import count, one_dtype, start, want_numeric, wide
 from tondo_ops.window.conv import finish
 
@@ -145,7 +146,7 @@ def _combine(
     shape = tuple(labels.extents[label] for label in kept)
     if not summed:
         return _Operand(builder.compute(name, shape, value), kept)
-    return _Operand(builder.reduce(name, shape, tuple(labels.extents[label] for label in summed), value), kept)
+    return _Operand(reduction(builder, name, shape, tuple(labels.extents[label] for label in summed), value), kept)
 
 
 OPERATORS: tuple[Operator, ...] = (Operator("einsum", _infer, _define, "Einstein sum"),)

@@ -6,6 +6,7 @@ from tondo.ir import FLOAT64, Expr, OpCall, Operator, TensorFunction, TensorType
 from tondo_ops.support.attributes import flag, number, refuse
 from tondo_ops.support.dims import broadcast_shapes, differ
 from tondo_ops.support.indices import at, broadcast_at
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import agree, count, one_dtype, start, want_numeric, want_rank, wide
 
 
@@ -39,7 +40,7 @@ def _define(call: OpCall) -> TensorFunction:
         left = at(a, (k, i) if trans_a else (i, k)).astype(dtype)
         return left * at(b, (j, k) if trans_b else (k, j)).astype(dtype)
 
-    total = builder.reduce("total", out.dims, (depth,), term)
+    total = reduction(builder, "total", out.dims, (depth,), term)
     added = c if beta != 0 else []
     if alpha == 1 and not added and dtype == out.dtype:
         return builder.build(total)

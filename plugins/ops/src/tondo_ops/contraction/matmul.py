@@ -5,6 +5,7 @@ from __future__ import annotations
 from tondo.ir import Expr, OpCall, Operator, TensorFunction, TensorType
 from tondo_ops.support.attributes import refuse
 from tondo_ops.support.indices import at, broadcast_index
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import agree, broadcast, count, start, want_numeric, wide
 from tondo_ops.window.conv import finish, out_dtype
 
@@ -45,8 +46,10 @@ def _define(call: OpCall) -> TensorFunction:
         right = broadcast_index(b.shape[:-2], outer, batch)
         return at(a, (*left, *row, k)).astype(dtype) * at(b, (*right, k, *column)).astype(dtype)
 
-    total = builder.reduce("total", out.dims, (depth,), value)
+    total = reduction(builder, "total", out.dims, (depth,), value)
     return builder.build(finish(builder, total, (), out))
 
 
-OPERATORS: tuple[Operator, ...] = (Operator("matmul", _infer, _define, "matrix product with broadcast batch dimensions"),)
+OPERATORS: tuple[Operator, ...] = (
+    Operator("matmul", _infer, _define, "matrix product with broadcast batch dimensions"),
+)

@@ -130,6 +130,12 @@ OPERATORS: tuple[Operator, ...] = (
     unary("thresholded_relu", _thresholded_relu, want_float, "x where above alpha, else 0"),
     unary("shrink", _shrink, want_numeric, "x moved towards 0 by bias, 0 within lambd"),
     unary("clip", _clip, want_numeric, "x limited to low .. high"),
-    variadic("clip_between", lambda _call, v: minimum(v[2], maximum(v[1], v[0])), want_numeric, "x limited to low .. high", low=3),
+    variadic(
+        "clip_between",
+        lambda _call, v: minimum(v[2], maximum(v[1], v[0])),
+        want_numeric,
+        "x limited to low .. high",
+        low=3,
+    ),
     Operator("prelu", _infer_prelu, _define_prelu, "x, times slope where negative"),
 )

@@ -19,7 +19,7 @@ def dtype_of_first(call: OpCall) -> DType:
     return call.args[0].dtype
 
 
-def boolean(call: OpCall) -> DType:  # noqa: ARG001  the signature of a result rule
+def boolean(call: OpCall) -> DType:
     """Return bool."""
     return BOOL
 
@@ -51,7 +51,14 @@ def unary(name: str, element: Element, check: Check, doc: str, result: Result = 
 
 
 def variadic(
-    name: str, elements: Elements, check: Check, doc: str, *, low: int, high: int | None = None, result: Result = dtype_of_first
+    name: str,
+    elements: Elements,
+    check: Check,
+    doc: str,
+    *,
+    low: int,
+    high: int | None = None,
+    result: Result = dtype_of_first,
 ) -> Operator:
     """Return the broadcast operator ``y[i] = elements(a[i], b[i], ...)`` of arguments of one dtype."""
 
@@ -65,7 +72,9 @@ def variadic(
     return Operator(name, infer, broadcasting(infer, elements), doc)
 
 
-def broadcasting(infer: Callable[[OpCall], tuple[TensorType, ...]], elements: Elements) -> Callable[[OpCall], TensorFunction]:
+def broadcasting(
+    infer: Callable[[OpCall], tuple[TensorType, ...]], elements: Elements
+) -> Callable[[OpCall], TensorFunction]:
     """Return the definition of a broadcast operator with the type rule ``infer``."""
 
     def define(call: OpCall) -> TensorFunction:

@@ -10,7 +10,12 @@ from tondo_ops.support.attributes import refuse
 from tondo_ops.support.typing import broadcast, count, one_dtype, want_bool, want_integer, want_numeric
 
 _COMPARISONS = (
-    ("equal", "eq"), ("not_equal", "ne"), ("less", "lt"), ("less_equal", "le"), ("greater", "gt"), ("greater_equal", "ge"),
+    ("equal", "eq"),
+    ("not_equal", "ne"),
+    ("less", "lt"),
+    ("less_equal", "le"),
+    ("greater", "gt"),
+    ("greater_equal", "ge"),
 )
 
 
@@ -52,7 +57,10 @@ def _where(_call: OpCall, values: Sequence[Expr]) -> Expr:
 
 
 OPERATORS: tuple[Operator, ...] = (
-    *(variadic(name, _compare(op), _comparable, f"whether a {op} b", low=2, result=boolean) for name, op in _COMPARISONS),
+    *(
+        variadic(name, _compare(op), _comparable, f"whether a {op} b", low=2, result=boolean)
+        for name, op in _COMPARISONS
+    ),
     variadic("logical_and", lambda _call, v: logical_and(v[0], v[1]), want_bool, "a and b", low=2),
     variadic("logical_or", lambda _call, v: logical_or(v[0], v[1]), want_bool, "a or b", low=2),
     variadic("logical_xor", _xor, want_bool, "a or b but not both", low=2),

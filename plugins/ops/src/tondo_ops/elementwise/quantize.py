@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from tondo.ir import FLOAT32, INT32, Buffer, DType, Expr, Load, OpCall, Operator, TensorFunction, TensorType, const, intrin, maximum, minimum
+from tondo.ir import (
+    FLOAT32,
+    INT32,
+    Buffer,
+    DType,
+    Expr,
+    Load,
+    OpCall,
+    Operator,
+    TensorFunction,
+    TensorType,
+    const,
+    intrin,
+    maximum,
+    minimum,
+)
 from tondo_ops.support.attributes import axis_of, element_type, refuse
 from tondo_ops.support.indices import at
 from tondo_ops.support.typing import agree, count, start, want_float, want_integer

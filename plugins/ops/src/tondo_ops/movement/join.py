@@ -56,7 +56,9 @@ def _infer_stack(call: OpCall) -> tuple[TensorType, ...]:
     shape: Sequence[Expr] = call.args[0].dims
     for arg in call.args[1:]:
         want_rank(call, arg, len(shape))
-        shape = [agree(call, a, b, f"sizes of dimension {i}") for i, (a, b) in enumerate(zip(shape, arg.dims, strict=True))]
+        shape = [
+            agree(call, a, b, f"sizes of dimension {i}") for i, (a, b) in enumerate(zip(shape, arg.dims, strict=True))
+        ]
     return (TensorType(insert(tuple(shape), _stack_axis(call), tidy(len(call.args))), dtype),)
 
 

@@ -36,7 +36,9 @@ def groups(source: Sequence[Expr], target: Sequence[Expr]) -> list[Group]:
     return result
 
 
-def _smallest(source: Sequence[Expr], target: Sequence[Expr], left: list[int], right: list[int]) -> tuple[int, int] | None:
+def _smallest(
+    source: Sequence[Expr], target: Sequence[Expr], left: list[int], right: list[int]
+) -> tuple[int, int] | None:
     """Return the fewest leading axes of both sides with equal products."""
     ahead = [product(source[axis] for axis in left[: i + 1]) for i in range(len(left))]
     behind = [product(target[axis] for axis in right[: i + 1]) for i in range(len(right))]

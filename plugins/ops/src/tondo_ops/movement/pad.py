@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tondo.ir import Const, Expr, OpCall, Operator, TensorFunction, TensorType, all_of, const, is_const, maximum, minimum, select
+from tondo.ir import (
+    Const,
+    Expr,
+    OpCall,
+    Operator,
+    TensorFunction,
+    TensorType,
+    all_of,
+    const,
+    is_const,
+    maximum,
+    minimum,
+    select,
+)
 from tondo_ops.support.attributes import choice, extents, number, refuse
 from tondo_ops.support.dims import ZERO, tidy
 from tondo_ops.support.indices import at

@@ -12,8 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tondo.ir import (
-    BOOL, FLOAT32, INT64, Buffer, Compute, Const, Expr, OpCall, Operator, TensorFunction, TensorType, const, intrin, logical_or,
-    maximum, minimum, select,
+    BOOL,
+    FLOAT32,
+    INT64,
+    Buffer,
+    Compute,
+    Const,
+    Expr,
+    OpCall,
+    Operator,
+    TensorFunction,
+    TensorType,
+    const,
+    intrin,
+    logical_or,
+    maximum,
+    minimum,
+    select,
 )
 from tondo_ops.support.attributes import choice, extents, flag, floats, number, refuse
 from tondo_ops.support.dims import ZERO, same
@@ -21,7 +36,12 @@ from tondo_ops.support.indices import at, replaced
 from tondo_ops.support.typing import count, start, want_numeric, wide
 
 _COORDINATES = (
-    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize",
+    "half_pixel",
+    "half_pixel_symmetric",
+    "pytorch_half_pixel",
+    "align_corners",
+    "asymmetric",
+    "tf_crop_and_resize",
 )
 _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
@@ -199,7 +219,9 @@ def _extrapolated(call: OpCall, builder: Compute, y: Buffer, axes: Sequence[_Axi
             place = _coordinate(call, item, i)
             return logical_or(place < 0.0, place > _real(item.size) - 1.0)
 
-        outside.append((item.axis, builder.compute(f"outside{item.axis}", (item.result,), lambda i, test=test: test(i), BOOL)))
+        outside.append(
+            (item.axis, builder.compute(f"outside{item.axis}", (item.result,), lambda i, test=test: test(i), BOOL))
+        )
 
     def value(*index: Expr) -> Expr:
         result: Expr = at(y, index)

@@ -9,8 +9,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tondo.ir import (
-    Binary, Buffer, Const, Expr, For, If, IterVar, Let, Load, OpCall, Operator, Seq, Stmt, Store,
-    TensorFunction, TensorType, Var, all_of, const, nest, whole,
+    Binary,
+    Buffer,
+    Const,
+    Expr,
+    For,
+    If,
+    IterVar,
+    Let,
+    Load,
+    OpCall,
+    Operator,
+    Seq,
+    Stmt,
+    Store,
+    TensorFunction,
+    TensorType,
+    Var,
+    all_of,
+    const,
+    nest,
+    whole,
 )
 from tondo_ops.elementwise.binary import nan_wins
 from tondo_ops.movement.gather import check_elements, index_depth

@@ -50,7 +50,9 @@ def _define_to_space(call: OpCall) -> TensorFunction:
 def _infer_to_depth(call: OpCall) -> tuple[TensorType, ...]:
     block = _block(call)
     n, c, h, w = call.args[0].dims
-    return (TensorType((n, tidy(c * (block * block)), _whole(call, h, block), _whole(call, w, block)), call.args[0].dtype),)
+    return (
+        TensorType((n, tidy(c * (block * block)), _whole(call, h, block), _whole(call, w, block)), call.args[0].dtype),
+    )
 
 
 def _define_to_depth(call: OpCall) -> TensorFunction:

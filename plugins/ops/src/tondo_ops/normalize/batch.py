@@ -51,4 +51,6 @@ def _define(call: OpCall) -> TensorFunction:
     return builder.build(builder.compute("y", out.dims, value))
 
 
-OPERATORS: tuple[Operator, ...] = (Operator("batch_norm", _infer, _define, "normalisation by stored statistics per channel"),)
+OPERATORS: tuple[Operator, ...] = (
+    Operator("batch_norm", _infer, _define, "normalisation by stored statistics per channel"),
+)

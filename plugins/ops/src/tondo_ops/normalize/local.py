@@ -7,6 +7,7 @@ from tondo_ops.elementwise.power import power
 from tondo_ops.support.attributes import integer, number, refuse
 from tondo_ops.support.dims import ZERO, tidy
 from tondo_ops.support.indices import at, replaced
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import count, start, want_float, want_rank, wide
 
 _MAX_RANK = 64
@@ -45,7 +46,9 @@ def _define(call: OpCall) -> TensorFunction:
         return select(inside, value * value, const(0, dtype)) if inside is not None else value * value
 
     squares = builder.compute("squares", replaced(x.shape, 1, tidy(channels + (size - 1))), square)
-    total = builder.reduce("total", x.shape, (Const(size),), lambda *i: at(squares, replaced(i[:-1], 1, i[1] + i[-1])))
+    total = reduction(
+        builder, "total", x.shape, (Const(size),), lambda *i: at(squares, replaced(i[:-1], 1, i[1] + i[-1]))
+    )
 
     def value(*i: Expr) -> Expr:
         divisor = _root_power(at(total, i) * (alpha / size) + bias, beta)

@@ -37,4 +37,6 @@ def _define(call: OpCall) -> TensorFunction:
     return builder.build(y)
 
 
-OPERATORS: tuple[Operator, ...] = (Operator("lp_normalization", _infer, _define, "x divided by its p-norm along an axis"),)
+OPERATORS: tuple[Operator, ...] = (
+    Operator("lp_normalization", _infer, _define, "x divided by its p-norm along an axis"),
+)

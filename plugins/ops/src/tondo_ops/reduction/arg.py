@@ -6,6 +6,7 @@ from tondo.ir import INT64, Combiner, Expr, OpCall, Operator, TensorFunction, Te
 from tondo_ops.reduction.axes import Axes
 from tondo_ops.support.attributes import axis_of, flag, refuse
 from tondo_ops.support.indices import at
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import count, start, want_numeric
 
 
@@ -39,7 +40,7 @@ def _search(name: str, combiner: Combiner, doc: str) -> Operator:
             own, full = axes.split(index)
             return select(at(x, full).eq(at(best, own)), full[axis], rest)
 
-        y = builder.reduce("y", out.dims, axes.extents, place, "max" if last else "min", init=rest)
+        y = reduction(builder, "y", out.dims, axes.extents, place, "max" if last else "min", init=rest)
         return builder.build(y)
 
     return Operator(name, _infer, define, doc)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tondo.ir import Buffer, Combiner, Compute, DType, Expr, OpCall
+from tondo.ir import Buffer, Combiner, Compute, Expr, OpCall
 from tondo_ops.support.attributes import axes_of, flag, optional_ints
 from tondo_ops.support.dims import ONE, product
 from tondo_ops.support.indices import at
+from tondo_ops.support.stages import reduction
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Axes:
         cut = len(self.result)
         own, inner = index[:cut], iter(index[cut:])
         outer = iter(value for axis, value in enumerate(own) if not self.keep or axis not in self.reduced)
-        return tuple(own), tuple(next(inner) if axis in self.reduced else next(outer) for axis in range(len(self.shape)))
+        return tuple(own), tuple(
+            next(inner) if axis in self.reduced else next(outer) for axis in range(len(self.shape))
+        )
 
     def of(self, index: Sequence[Expr]) -> tuple[Expr, ...]:
         """Return the index into the result that belongs to an ``index`` into the input."""
@@ -50,10 +53,10 @@ class Axes:
         return tuple(value for axis, value in enumerate(index) if axis not in self.reduced)
 
     def reduce(
-        self, builder: Compute, name: str, value: Callable[[tuple[Expr, ...]], Expr], combiner: Combiner, dtype: DType | None = None
+        self, builder: Compute, name: str, value: Callable[[tuple[Expr, ...]], Expr], combiner: Combiner
     ) -> Buffer:
         """Add the reduction of ``value(index into the input)``."""
-        return builder.reduce(name, self.result, self.extents, lambda *i: value(self.split(i)[1]), combiner, dtype)
+        return reduction(builder, name, self.result, self.extents, lambda *i: value(self.split(i)[1]), combiner)
 
     def map(self, builder: Compute, name: str, source: Buffer, value: Callable[[Expr], Expr]) -> Buffer:
         """Add the elementwise stage ``value(source[i])`` over the result."""

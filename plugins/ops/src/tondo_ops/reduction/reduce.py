@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tondo.ir import BOOL, Combiner, Const, Expr, OpCall, Operator, TensorFunction, TensorType, binary, const, intrin, select
+from tondo.ir import (
+    BOOL,
+    Combiner,
+    Const,
+    Expr,
+    OpCall,
+    Operator,
+    TensorFunction,
+    TensorType,
+    binary,
+    const,
+    intrin,
+    select,
+)
 from tondo_ops.elementwise.unary import absolute
 from tondo_ops.reduction.axes import axes_from
 from tondo_ops.support.attributes import refuse
@@ -19,7 +32,14 @@ def _same(x: Expr) -> Expr:
     return x
 
 
-def _reduction(name: str, combiner: Combiner, doc: str, before: Function = _same, after: Function = _same, check: Check = want_numeric) -> Operator:
+def _reduction(
+    name: str,
+    combiner: Combiner,
+    doc: str,
+    before: Function = _same,
+    after: Function = _same,
+    check: Check = want_numeric,
+) -> Operator:
     def infer(call: OpCall) -> tuple[TensorType, ...]:
         count(call, 1)
         check(call, call.args[0])
@@ -108,5 +128,7 @@ OPERATORS: tuple[Operator, ...] = (
     _reduction("reduce_any", "or", "whether any is true over axes", check=want_bool),
     _reduction("reduce_all", "and", "whether all are true over axes", check=want_bool),
     Operator("reduce_mean", _infer_mean, _define_mean, "mean over axes"),
-    Operator("reduce_log_sum_exp", _infer_log_sum_exp, _define_log_sum_exp, "logarithm of the sum of exponentials over axes"),
+    Operator(
+        "reduce_log_sum_exp", _infer_log_sum_exp, _define_log_sum_exp, "logarithm of the sum of exponentials over axes"
+    ),
 )

@@ -5,7 +5,7 @@ Softmax has four stages: maximum, exponentials, their sum, quotient.
 
 from __future__ import annotations
 
-from tondo.ir import INT64, Buffer, Compute, DType, Expr, OpCall, Operator, TensorFunction, TensorType, const, intrin, select
+from tondo.ir import Buffer, Compute, DType, Expr, OpCall, Operator, TensorFunction, TensorType, const, intrin, select
 from tondo_ops.reduction.axes import Axes
 from tondo_ops.support.attributes import axis_of, refuse
 from tondo_ops.support.indices import at
@@ -68,11 +68,11 @@ def _define_hardmax(call: OpCall) -> TensorFunction:
     builder, (x,) = start(call, "x")
     largest = _largest(builder, x, axes, x.dtype)
     last = axes.shape[axis] - 1
-    place = axes.reduce(
-        builder, "place", lambda i: select(at(x, i).eq(at(largest, axes.of(i))), i[axis], last), "min", INT64
-    )
+    place = axes.reduce(builder, "place", lambda i: select(at(x, i).eq(at(largest, axes.of(i))), i[axis], last), "min")
     one, zero = const(1, out.dtype), const(0, out.dtype)
-    return builder.build(builder.compute("y", out.dims, lambda *i: select(i[axis].eq(at(place, axes.of(i))), one, zero)))
+    return builder.build(
+        builder.compute("y", out.dims, lambda *i: select(i[axis].eq(at(place, axes.of(i))), one, zero))
+    )
 
 
 OPERATORS: tuple[Operator, ...] = (

@@ -6,10 +6,23 @@ element of each rank: two reductions with affine indices, n * (n + k) steps per 
 
 from __future__ import annotations
 
-from tondo.ir import INT64, Const, Expr, OpCall, Operator, TensorFunction, TensorType, const, logical_and, logical_or, select
+from tondo.ir import (
+    INT64,
+    Const,
+    Expr,
+    OpCall,
+    Operator,
+    TensorFunction,
+    TensorType,
+    const,
+    logical_and,
+    logical_or,
+    select,
+)
 from tondo_ops.support.attributes import axis_of, dim, flag, refuse
 from tondo_ops.support.dims import tidy
 from tondo_ops.support.indices import at, clamped, replaced
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import count, start, want_numeric
 
 
@@ -40,14 +53,14 @@ def _define(call: OpCall) -> TensorFunction:
         tied = logical_and(its.eq(mine), other < own[axis])
         return select(logical_or(better, tied), const(1), const(0))
 
-    rank = builder.reduce("rank", x.shape, (size,), before)
+    rank = reduction(builder, "rank", x.shape, (size,), before)
 
     def place(*index: Expr) -> Expr:
         own, other = index[:-1], index[-1]
         found = at(rank, replaced(own, axis, other)).eq(own[axis])
         return select(found, other, const(0))
 
-    indices = builder.reduce("indices", places.dims, (size,), place, "max")
+    indices = reduction(builder, "indices", places.dims, (size,), place, "max")
     y = builder.compute("y", values.dims, lambda *i: at(x, replaced(i, axis, clamped(at(indices, i), size))))
     return builder.build(y, indices)
 

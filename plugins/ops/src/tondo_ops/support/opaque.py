@@ -35,7 +35,8 @@ class Nest:
         """Return the region of ``buffer`` that is whole ``along`` some axes and one point in the others, in order."""
         index = iter(self.index)
         ranges = [
-            Range(ZERO, extent) if axis in along else Range(next(index), ONE) for axis, extent in enumerate(buffer.shape)
+            Range(ZERO, extent) if axis in along else Range(next(index), ONE)
+            for axis, extent in enumerate(buffer.shape)
         ]
         return Region(buffer, tuple(ranges))
 
@@ -43,7 +44,7 @@ class Nest:
         """Return the loops around a block of ``body``."""
         stmt: Stmt = Block(self.name, self.iters, tuple(reads), tuple(writes), body)
         for it in reversed(self.iters):
-            assert isinstance(it.binding, Var)  # noqa: S101  made so above
+            assert isinstance(it.binding, Var)
             stmt = For(it.binding, Const(0), it.extent, stmt)
         return stmt
 

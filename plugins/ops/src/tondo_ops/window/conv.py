@@ -14,6 +14,7 @@ from tondo.ir import Buffer, Compute, Const, DType, Expr, OpCall, Operator, Tens
 from tondo_ops.support.attributes import element_type, integer, refuse
 from tondo_ops.support.dims import tidy
 from tondo_ops.support.indices import at
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import agree, count, start, want_integer, want_rank, wide
 from tondo_ops.window.geometry import Geometry, padded_stage, read
 
@@ -87,7 +88,7 @@ def _plain(builder: Compute, data: Buffer, w: Buffer, out: TensorType, geometry:
         left = at(data, (n, o * depth + c if depthwise else c, *geometry.source(positions, taps)))
         return left.astype(dtype) * at(w, (o, c, *taps)).astype(dtype)
 
-    return builder.reduce("conv", out.dims, (depth, *geometry.kernel), value)
+    return reduction(builder, "conv", out.dims, (depth, *geometry.kernel), value)
 
 
 def _grouped(builder: Compute, data: Buffer, w: Buffer, out: TensorType, geometry: Geometry, groups: int) -> Buffer:
@@ -102,7 +103,7 @@ def _grouped(builder: Compute, data: Buffer, w: Buffer, out: TensorType, geometr
         return left.astype(dtype) * at(w, (g * per_group + o, c, *taps)).astype(dtype)
 
     shape = (out.dims[0], Const(groups), per_group, *out.dims[_LEAD:])
-    return builder.reduce("conv", shape, (depth, *geometry.kernel), value)
+    return reduction(builder, "conv", shape, (depth, *geometry.kernel), value)
 
 
 def _merge(builder: Compute, grouped: Buffer, bias: Sequence[Buffer], out: TensorType, per_group: Expr) -> Buffer:
@@ -129,4 +130,6 @@ def finish(builder: Compute, total: Buffer, bias: Sequence[Buffer], out: TensorT
     return builder.compute("y", out.dims, value)
 
 
-OPERATORS: tuple[Operator, ...] = (Operator("conv", _infer, _define, "convolution with optional bias, 1 to 3 spatial dimensions"),)
+OPERATORS: tuple[Operator, ...] = (
+    Operator("conv", _infer, _define, "convolution with optional bias, 1 to 3 spatial dimensions"),
+)

@@ -9,10 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tondo.ir import Buffer, Compute, Const, Expr, OpCall, Operator, TensorFunction, TensorType, all_of, const, is_const, select
+from tondo.ir import (
+    Buffer,
+    Compute,
+    Const,
+    Expr,
+    OpCall,
+    Operator,
+    TensorFunction,
+    TensorType,
+    all_of,
+    const,
+    is_const,
+    select,
+)
 from tondo_ops.support.attributes import integer, ints, refuse
 from tondo_ops.support.dims import ZERO, tidy
 from tondo_ops.support.indices import at
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import agree, count, one_dtype, start, want_float, want_rank, wide
 from tondo_ops.window.conv import finish
 from tondo_ops.window.geometry import Geometry, read
@@ -66,7 +80,11 @@ def _spread(builder: Compute, x: Buffer, geometry: Geometry, sizes: Sequence[Exp
     spans = [tidy((geometry.kernel[i] - 1) * geometry.dilations[i]) for i in range(rank)]
     begins = [tidy(spans[i] - geometry.before[i]) for i in range(rank)]
     shape = tuple(tidy(sizes[i] + spans[i]) for i in range(rank))
-    if all(stride == 1 for stride in geometry.strides) and all(is_const(begin, 0) for begin in begins) and shape == x.shape[_LEAD:]:
+    if (
+        all(stride == 1 for stride in geometry.strides)
+        and all(is_const(begin, 0) for begin in begins)
+        and shape == x.shape[_LEAD:]
+    ):
         return x, begins
 
     def value(*index: Expr) -> Expr:
@@ -119,7 +137,7 @@ def _contraction(builder: Compute, data: Buffer, w: Buffer, out: TensorType, geo
         left = at(data, (n, c, *_taps(geometry, positions, taps)))
         return left.astype(dtype) * at(w, (c, o, *taps)).astype(dtype)
 
-    return builder.reduce("conv", out.dims, (w.shape[0], *geometry.kernel), value)
+    return reduction(builder, "conv", out.dims, (w.shape[0], *geometry.kernel), value)
 
 
 def _grouped(builder: Compute, data: Buffer, w: Buffer, out: TensorType, geometry: Geometry, groups: int) -> Buffer:
@@ -133,7 +151,7 @@ def _grouped(builder: Compute, data: Buffer, w: Buffer, out: TensorType, geometr
         return left.astype(dtype) * at(w, (g * depth + c, o, *taps)).astype(dtype)
 
     shape = (out.dims[0], Const(groups), w.shape[1], *out.dims[_LEAD:])
-    return builder.reduce("conv", shape, (depth, *geometry.kernel), value)
+    return reduction(builder, "conv", shape, (depth, *geometry.kernel), value)
 
 
 OPERATORS: tuple[Operator, ...] = (

@@ -65,7 +65,10 @@ def read(call: OpCall, kernel: Sequence[Expr]) -> Geometry:
     pads = extents(call, "pads", (0,) * (2 * rank))
     extra = extents(call, "extra", (0,) * rank)
     for name, values, wanted in (
-        ("strides", strides, rank), ("dilations", dilations, rank), ("pads", pads, 2 * rank), ("extra", extra, rank),
+        ("strides", strides, rank),
+        ("dilations", dilations, rank),
+        ("pads", pads, 2 * rank),
+        ("extra", extra, rank),
     ):
         if len(values) != wanted:
             refuse(call, f"attribute '{name}' has {len(values)} items, {wanted} are needed")

@@ -10,14 +10,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tondo.ir import (
-    INT64, Buffer, Compute, Const, Expr, OpCall, Operator, TensorFunction, TensorType, ceildiv, const, identity, intrin, is_const,
-    maximum, minimum, select,
+    INT64,
+    Buffer,
+    Compute,
+    Const,
+    Expr,
+    OpCall,
+    Operator,
+    TensorFunction,
+    TensorType,
+    ceildiv,
+    const,
+    identity,
+    intrin,
+    is_const,
+    maximum,
+    minimum,
+    select,
 )
 from tondo_ops.elementwise.power import power
 from tondo_ops.elementwise.unary import absolute
 from tondo_ops.support.attributes import extents, flag, number, refuse
 from tondo_ops.support.dims import ONE, ZERO, product, tidy
 from tondo_ops.support.indices import at
+from tondo_ops.support.stages import reduction
 from tondo_ops.support.typing import count, start, want_float, want_numeric, want_rank, wide
 from tondo_ops.window.geometry import Geometry, padded_stage, read
 
@@ -65,7 +81,7 @@ def _define_max(call: OpCall) -> TensorFunction:
     builder, (x,) = start(call, "x")
     geometry = _geometry(call)
     data = padded_stage(builder, x, geometry, identity("max", x.dtype))
-    y = builder.reduce("y", out[0].dims, geometry.kernel, lambda *i: _window(data, geometry, i), "max")
+    y = reduction(builder, "y", out[0].dims, geometry.kernel, lambda *i: _window(data, geometry, i), "max")
     if len(out) == 1:
         return builder.build(y)
     return builder.build(y, _places(call, builder, x, data, y, geometry))
@@ -90,7 +106,7 @@ def _places(call: OpCall, builder: Compute, x: Buffer, data: Buffer, y: Buffer, 
         found = _window(data, geometry, index).eq(at(y, index[:cut]))
         return select(found, flat(index), product(x.shape))
 
-    return builder.reduce("indices", y.shape, geometry.kernel, value, "min")
+    return reduction(builder, "indices", y.shape, geometry.kernel, value, "min")
 
 
 def _counted(call: OpCall, sizes: Sequence[Expr], geometry: Geometry, positions: Sequence[Expr]) -> Expr:
@@ -118,7 +134,7 @@ def _define_average(call: OpCall) -> TensorFunction:
     geometry = _geometry(call)
     dtype = wide(x.dtype)
     data = padded_stage(builder, x, geometry, const(0, x.dtype))
-    total = builder.reduce("total", out.dims, geometry.kernel, lambda *i: _window(data, geometry, i).astype(dtype))
+    total = reduction(builder, "total", out.dims, geometry.kernel, lambda *i: _window(data, geometry, i).astype(dtype))
 
     def value(*index: Expr) -> Expr:
         taps = _counted(call, x.shape[_LEAD:], geometry, index[_LEAD:])
@@ -141,7 +157,7 @@ def _define_lp(call: OpCall) -> TensorFunction:
     def term(*index: Expr) -> Expr:
         return power(absolute(_window(data, geometry, index).astype(dtype)), p)
 
-    total = builder.reduce("total", out.dims, geometry.kernel, term)
+    total = reduction(builder, "total", out.dims, geometry.kernel, term)
     return builder.build(builder.compute("y", out.dims, lambda *i: root(at(total, i), p).astype(out.dtype)))
 
 
