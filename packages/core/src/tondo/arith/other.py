@@ -67,9 +67,10 @@ def simplify_other(rules: Rules, expr: Expr) -> Expr:
             )
         case Compare():
             a, b = rules.simplify(expr.a), rules.simplify(expr.b)
-            return _decide_lanes(rules, expr.op, a, b) or (
-                expr if a is expr.a and b is expr.b else Compare(expr.op, a, b, expr.span)
-            )
+            decided = _decide_lanes(rules, expr.op, a, b)
+            if decided is not None:
+                return decided
+            return expr if a is expr.a and b is expr.b else Compare(expr.op, a, b, expr.span)
         case Select():
             condition, a, b = rules.simplify(expr.condition), rules.simplify(expr.a), rules.simplify(expr.b)
             if condition is expr.condition and a is expr.a and b is expr.b and not isinstance(condition, Const):
