@@ -1,0 +1,73 @@
+"""Gather, scatter, and rearrangement of elements by position."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tondo_onnx.build.values import Value
+from tondo_onnx.nodes.site import Converter, Site, Versions, since
+
+_REDUCTIONS: Final = frozenset({"none", "add", "mul", "max", "min"})
+
+
+def _gather(op: str) -> Converter:
+    def convert(site: Site) -> Value:
+        x = site.arg(0)
+        return site.call(op, x, site.arg(1), axis=site.axis(site.attributes.integer("axis", 0), x.rank))
+
+    return convert
+
+
+def _gather_nd(site: Site) -> Value:
+    return site.call("gather_nd", site.arg(0), site.arg(1), batch_dims=site.attributes.integer("batch_dims", 0))
+
+
+def _reduction(site: Site) -> str:
+    mode = site.attributes.text("reduction", "none")
+    if mode not in _REDUCTIONS:
+        site.invalid(f"reduction is '{mode}'")
+    return mode
+
+
+def _scatter_elements(site: Site) -> Value:
+    x = site.arg(0)
+    axis = site.axis(site.attributes.integer("axis", 0), x.rank)
+    return site.call("scatter_elements", *site.args, axis=axis, reduction=_reduction(site))
+
+
+def _scatter_nd(site: Site) -> Value:
+    return site.call("scatter_nd", *site.args, reduction=_reduction(site))
+
+
+def _depth_to_space(site: Site) -> Value:
+    mode = site.attributes.text("mode", "DCR")
+    if mode not in {"DCR", "CRD"}:
+        site.invalid(f"mode is '{mode}'")
+    return site.call("depth_to_space", site.arg(0), block=site.attributes.integer("blocksize"), mode=mode.lower())
+
+
+def _space_to_depth(site: Site) -> Value:
+    if site.attributes.text("mode", "DCR") != "DCR":
+        site.refuse("mode CRD")
+    return site.call("space_to_depth", site.arg(0), block=site.attributes.integer("blocksize"))
+
+
+def _reverse_sequence(site: Site) -> Value:
+    attributes = site.attributes
+    return site.call(
+        "reverse_sequence", site.arg(0), site.arg(1),
+        time_axis=attributes.integer("time_axis", 0), batch_axis=attributes.integer("batch_axis", 1),
+    )  # fmt: skip
+
+
+CONVERTERS: Final[dict[str, Versions]] = {
+    "Gather": since(_gather("gather")),
+    "GatherElements": since(_gather("gather_elements")),
+    "GatherND": since(_gather_nd),
+    "Scatter": since(_scatter_elements),
+    "ScatterElements": since(_scatter_elements),
+    "ScatterND": since(_scatter_nd),
+    "DepthToSpace": since(_depth_to_space),
+    "SpaceToDepth": since(_space_to_depth),
+    "ReverseSequence": since(_reverse_sequence),
+}

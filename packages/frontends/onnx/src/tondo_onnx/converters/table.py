@@ -1,0 +1,55 @@
+"""All converters, by domain, operator type and operator-set version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tondo_onnx.converters import (
+    broadcast,
+    contraction,
+    control,
+    convolution,
+    creation,
+    elementwise,
+    indexing,
+    normalization,
+    pooling,
+    quantization,
+    reduce,
+    resize,
+    shape,
+    slicing,
+)
+from tondo_onnx.nodes.site import Converter, Versions
+
+NEWEST: Final = 28
+"""Newest operator set of the standard domain whose meaning the converters follow."""
+
+CONVERTERS: Final[Mapping[str, Versions]] = {
+    **elementwise.CONVERTERS,
+    **broadcast.CONVERTERS,
+    **reduce.CONVERTERS,
+    **convolution.CONVERTERS,
+    **pooling.CONVERTERS,
+    **normalization.CONVERTERS,
+    **contraction.CONVERTERS,
+    **shape.CONVERTERS,
+    **slicing.CONVERTERS,
+    **indexing.CONVERTERS,
+    **creation.CONVERTERS,
+    **resize.CONVERTERS,
+    **quantization.CONVERTERS,
+    **control.CONVERTERS,
+}
+
+
+def find_converter(domain: str, op_type: str, version: int) -> Converter | None:
+    """Return the converter of an operator as of operator set ``version``; None if there is none."""
+    if domain:
+        return None
+    found: Converter | None = None
+    for since, converter in CONVERTERS.get(op_type, ()):
+        if since <= version:
+            found = converter
+    return found

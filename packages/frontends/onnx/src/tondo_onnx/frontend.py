@@ -1,0 +1,88 @@
+"""The frontend: which sources are ONNX models, and the road from a source to a module.
+
+Sources are paths of ``.onnx`` files, the bytes of such a file, and ``onnx.ModelProto`` objects. Options
+(:class:`tondo.plugin.LoadOptions`): ``inputs`` replaces shapes of inputs (a name makes a dimension symbolic),
+``dimensions`` bounds symbolic dimensions, ``base`` is the folder of external data for sources that are no paths,
+``operators`` must hold the operator library. There are no further options.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tondo.diagnostics import fail
+from tondo.ir import IRModule
+from tondo.plugin import LoadOptions
+from tondo_onnx.limits import Limits
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFrontend:
+    """Reads ONNX models; ``limits`` caps what they may ask for."""
+
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def name(self) -> str:
+        """``onnx``."""
+        return "onnx"
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """``.onnx``."""
+        return (".onnx",)
+
+    def claims(self, source: object) -> bool:
+        """Return whether ``source`` is a path that ends in ``.onnx``, bytes, or an ``onnx.ModelProto``."""
+        if isinstance(source, str | os.PathLike):
+            return os.fspath(source).lower().endswith(self.suffixes)
+        return isinstance(source, bytes | bytearray | memoryview) or _is_model(source)
+
+    def load(self, source: object, options: LoadOptions) -> IRModule:
+        """Return the module of ``source``; its entry is the graph function ``main``.
+
+        Raises:
+            TondoError: TND-U006 for a file that is not there, TND-M001 for what is no ONNX model, TND-M002 for a
+                damaged file, TND-M003 with everything that is not supported, TND-M004 for an invalid model,
+                TND-M005 for types without a counterpart, TND-M006 for operator arguments that do not fit,
+                TND-U001 and TND-U002 for input shapes that do not fit the model, TND-X001 for external data outside
+                of the model's folder, TND-X002 for a model beyond the limits.
+        """
+        from tondo_onnx.importer import import_model
+        from tondo_onnx.read.files import ModelFiles
+
+        model, place, folder = self._read(source, options)
+        return import_model(model, ModelFiles(folder), options, self.limits, place)
+
+    def digest(self, source: object, options: LoadOptions) -> str | None:
+        """Return a digest of the model, its external data and the options, without converting anything."""
+        from tondo_onnx.read.digest import digest_of
+        from tondo_onnx.read.files import ModelFiles
+
+        model, _, folder = self._read(source, options)
+        return digest_of(model, ModelFiles(folder), options)
+
+    def _read(self, source: object, options: LoadOptions) -> tuple[ModelProto, str, Path | None]:
+        from tondo_onnx.read.model import parse_model, read_file
+
+        if isinstance(source, str | os.PathLike):
+            path = Path(os.fspath(source))
+            data = read_file(path, self.limits)
+            return parse_model(data, str(path)), str(path), path.parent
+        if isinstance(source, bytes | bytearray | memoryview):
+            return parse_model(bytes(source), "<bytes>"), "<bytes>", options.base
+        if _is_model(source):
+            return source, "<model>", options.base  # type: ignore[return-value]  # told apart without importing onnx
+        return fail("TND-M001", f"a {type(source).__qualname__} is not an ONNX model",
+                    help="pass the path of an .onnx file, its bytes, or an onnx.ModelProto")
+
+
+def _is_model(source: object) -> bool:
+    kind = type(source)
+    return kind.__name__ == "ModelProto" and kind.__module__.split(".", 1)[0] == "onnx"

@@ -1,0 +1,306 @@
+"""The importer: walks a model, converts its nodes one by one, reports everything that cannot be converted.
+
+Before: a ``ModelProto``. After: a module with the graph function ``main`` of operator calls in A-normal form, its
+constants, and the model's own names of inputs and outputs in the attributes ``input_names`` and ``output_names``.
+
+Refuses models that break the rules it relies on (one definition per name, every input defined, no cycles), and lists
+unsupported operators all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+
+import numpy as np
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+from tondo.diagnostics import Span, TondoError, fail
+from tondo.ir import Attrs, IRModule
+from tondo.plugin import LoadOptions
+from tondo_onnx.build.builder import Builder
+from tondo_onnx.build.dims import Dimensions
+from tondo_onnx.build.names import Names
+from tondo_onnx.build.values import Value
+from tondo_onnx.converters.table import NEWEST, find_converter
+from tondo_onnx.limits import Limits, exceed
+from tondo_onnx.nodes.attributes import Attributes, attributes_of
+from tondo_onnx.nodes.functions import Functions, FunctionUse, domain_of, standard_function, use_of
+from tondo_onnx.nodes.order import ordered
+from tondo_onnx.nodes.site import Site
+from tondo_onnx.problems import MissingOperator, Problems, Unsupported
+from tondo_onnx.read.files import ModelFiles
+from tondo_onnx.read.tensors import array_of
+from tondo_onnx.read.types import known_dtype, type_name
+from tondo_onnx.signature import input_types
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where nodes are converted: the values in scope, versions, attributes of the enclosing function.
+
+    ``None`` as a value stands for the result of a node that could not be converted.
+    """
+
+    values: dict[str, Value | None]
+    outer: _Frame | None
+    versions: Mapping[str, int]
+    attributes: Mapping[str, AttributeProto]
+    depth: int = 0
+    prefix: str = ""
+
+    def find(self, name: str) -> Value | None:
+        """Return the value called ``name``; KeyError if nobody defines it."""
+        frame: _Frame | None = self
+        while frame is not None:
+            if name in frame.values:
+                return frame.values[name]
+            frame = frame.outer
+        raise KeyError(name)
+
+
+def import_model(model: ModelProto, files: ModelFiles, options: LoadOptions, limits: Limits, place: str) -> IRModule:
+    """Return the module of ``model``; ``place`` names it in messages. Errors: see ``OnnxFrontend.load``."""
+    try:
+        return _Importer(model, files, options, limits, place).run()
+    except TondoError as error:
+        located = [entry if entry.span else replace(entry, span=Span(place)) for entry in error.diagnostics]
+        raise TondoError(*located) from error.__cause__
+
+
+@dataclass(slots=True)
+class _Importer:
+    model: ModelProto
+    files: ModelFiles
+    options: LoadOptions
+    limits: Limits
+    place: str
+    problems: Problems = field(default_factory=Problems)
+    converted: int = 0
+    builder: Builder = field(init=False)
+    functions: Functions = field(init=False)
+
+    def __post_init__(self) -> None:
+        dims = Dimensions(self.options.dimensions)
+        self.builder = Builder(self.options.operators, dims, self.limits, Names(), rebatched=bool(self.options.inputs))
+        self.functions = Functions(self.model)
+
+    def run(self) -> IRModule:
+        """Convert the whole model."""
+        graph = self.model.graph
+        types = input_types(graph, self.options, self.builder.dims, self.builder.names, self.limits)
+        params = {name: self.builder.parameter(name, kind) for name, kind in types.items()}
+        frame = _Frame({**params}, None, self._versions(self.model.opset_import), {})
+        results = self._graph(graph, frame)
+        if self.problems:
+            self.problems.refuse(self.place)
+        outputs = [result for result in results if result is not None]
+        _check_outputs(graph.output, outputs)
+        attrs = {"input_names": tuple(params), "output_names": tuple(value.name for value in graph.output)}
+        main = self.builder.finish(list(params.values()), outputs, attrs)
+        name = self.options.name or PurePath(self.place).stem.strip("<>") or "model"
+        return IRModule.of(main, constants=self.builder.constants, attrs=Attrs(name=name))
+
+    def _versions(self, imports: Sequence[object]) -> dict[str, int]:
+        versions = {domain_of(entry.domain): int(entry.version) for entry in imports}  # type: ignore[attr-defined]
+        version = versions.setdefault("", 1)
+        if version > NEWEST:
+            fail("TND-M003", f"the model uses operator set {version}, the newest supported one is {NEWEST}",
+                 span=Span(self.place), help=f"export the model with opset_version={NEWEST}")
+        if version < 1:
+            fail("TND-M004", f"the model uses operator set {version}")
+        return versions
+
+    # -- graphs
+
+    def _graph(self, graph: GraphProto, frame: _Frame) -> list[Value | None]:
+        """Convert ``graph`` in ``frame``, return its results."""
+        if graph.sparse_initializer:
+            names = ", ".join(tensor.values.name for tensor in graph.sparse_initializer[:3])
+            self.problems.add("sparse initializer", "sparse tensors are not supported", names or "unnamed")
+            frame.values.update({tensor.values.name: None for tensor in graph.sparse_initializer})
+        for tensor in graph.initializer:
+            if tensor.name in frame.values:
+                fail("TND-M004", f"initializer '{tensor.name}' is defined already")
+            frame.values[tensor.name] = self.builder.constant(self._array(tensor), tensor.name)
+        self._nodes(graph.node, frame)
+        return [self._lookup(value.name, frame, f"the output '{value.name}' of the graph") for value in graph.output]
+
+    def _nodes(self, nodes: Sequence[NodeProto], frame: _Frame) -> None:
+        def label(node: NodeProto, position: int) -> str:
+            return f"node '{_name(node, position, frame.prefix)}'"
+
+        for position in ordered(nodes, frame.values, label):
+            self._node(nodes[position], _name(nodes[position], position, frame.prefix), frame)
+
+    def _array(self, tensor: TensorProto) -> np.ndarray:
+        return array_of(tensor, self.files, self.limits)
+
+    def _lookup(self, name: str, frame: _Frame, user: str) -> Value | None:
+        try:
+            return frame.find(name)
+        except KeyError:
+            return fail("TND-M004", f"'{name}' is used by {user}, but nothing defines it",
+                        help="the model is incomplete; export it again")
+
+    # -- nodes
+
+    def _node(self, node: NodeProto, name: str, frame: _Frame) -> None:
+        self.converted += 1
+        if self.converted > self.limits.nodes:
+            exceed("the number of nodes", self.converted, self.limits.nodes)
+        found = [self._lookup(item, frame, f"node '{name}'") if item else None for item in node.input]
+        broken = any(item and value is None for item, value in zip(node.input, found, strict=True))
+        outer_source, self.builder.source = self.builder.source, name
+        try:
+            results = self._broken(node, name, frame) if broken else self._results(node, name, found, frame)
+        except Unsupported as reason:
+            self.problems.add(_operator(node, frame), str(reason), name)
+            results = ()
+        except TondoError as error:
+            raise _at_node(error, node, name) from error.__cause__
+        finally:
+            self.builder.source = outer_source
+        self._bind(node, results, frame)
+
+    def _bind(self, node: NodeProto, results: Sequence[Value | None], frame: _Frame) -> None:
+        for position, output in enumerate(node.output):
+            if not output:
+                continue
+            value = results[position] if position < len(results) else None
+            frame.values[output] = value
+            if value is None:
+                if results:
+                    self.problems.add(_operator(node, frame), f"output {position} is not supported", output)
+            else:
+                self.builder.wish(value, output)
+
+    def _broken(self, node: NodeProto, name: str, frame: _Frame) -> tuple[Value, ...]:
+        """Check a node whose inputs could not be converted as far as that is possible without them."""
+        known = self.functions.find(node) or find_converter(domain_of(node.domain), node.op_type, self._version(node, frame))
+        if known is None and not _has_standard_function(node):
+            self.problems.add(_operator(node, frame), "unknown operator", name)
+        return ()
+
+    def _version(self, node: NodeProto, frame: _Frame) -> int:
+        return frame.versions.get(domain_of(node.domain), 1)
+
+    def _results(
+        self, node: NodeProto, name: str, inputs: Sequence[Value | None], frame: _Frame
+    ) -> Sequence[Value | None]:
+        attributes = attributes_of(node, f"node '{name}'", frame.attributes, self._array)
+        own = self.functions.find(node)
+        if own is not None:
+            return self._call(use_of(own, attributes.protos), name, inputs, frame)
+        version = self._version(node, frame)
+        converter = find_converter(domain_of(node.domain), node.op_type, version)
+        if converter is not None:
+            site = self._site(node, name, inputs, attributes, frame)
+            result = converter(site)
+            return (result,) if isinstance(result, Value) else result
+        use = standard_function(node, version, inputs, attributes.protos)
+        if use is None:
+            raise Unsupported("unknown operator")
+        return self._call(use, name, inputs, frame)
+
+    def _site(
+        self, node: NodeProto, name: str, inputs: Sequence[Value | None], attributes: Attributes, frame: _Frame
+    ) -> Site:
+        return Site(
+            op=node.op_type,
+            version=self._version(node, frame),
+            label=f"node '{name}'",
+            inputs=tuple(inputs),
+            outputs=tuple(node.output),
+            attributes=attributes,
+            builder=self.builder,
+            inline=self._inliner(name, frame),
+        )
+
+    def _inliner(self, name: str, frame: _Frame) -> Callable[[GraphProto], tuple[Value, ...]]:
+        def inline(graph: GraphProto) -> tuple[Value, ...]:
+            inner = _Frame({}, frame, frame.versions, frame.attributes, self._deeper(frame), f"{name}/")
+            results = self._graph(graph, inner)
+            if any(result is None for result in results):
+                raise Unsupported("its branch holds unsupported operators")
+            return tuple(result for result in results if result is not None)
+
+        return inline
+
+    def _deeper(self, frame: _Frame) -> int:
+        if frame.depth >= self.limits.nesting:
+            exceed("the depth of nested graphs and functions", frame.depth + 1, self.limits.nesting,
+                   "functions must not call themselves")
+        return frame.depth + 1
+
+    def _call(self, use: FunctionUse, name: str, inputs: Sequence[Value | None], frame: _Frame) -> list[Value | None]:
+        """Convert the body of a function with ``inputs`` for its parameters."""
+        function = use.function
+        if len(inputs) > len(function.input):
+            fail("TND-M004", f"function '{function.name}' takes {len(function.input)} inputs, {len(inputs)} are given")
+        values: dict[str, Value | None] = dict(zip(function.input, inputs, strict=False))
+        versions = self._versions(function.opset_import) if function.opset_import else frame.versions
+        inner = _FunctionFrame(values, versions, use.attributes, self._deeper(frame), f"{name}/", function.input)
+        absent = [item for item in function.input if values.get(item) is None]
+        nodes = [_without(node, absent) for node in function.node] if absent else function.node
+        self._nodes(nodes, inner)
+        return [self._lookup(item, inner, f"the output of function '{function.name}'") for item in function.output]
+
+
+def _FunctionFrame(  # noqa: N802  makes a frame
+    values: dict[str, Value | None],
+    versions: Mapping[str, int],
+    attributes: Mapping[str, AttributeProto],
+    depth: int,
+    prefix: str,
+    parameters: Sequence[str],
+) -> _Frame:
+    present = {name: values[name] for name in parameters if values.get(name) is not None}
+    return _Frame(present, None, versions, attributes, depth, prefix)
+
+
+def _without(node: NodeProto, absent: Sequence[str]) -> NodeProto:
+    """Return ``node`` with inputs left out that the caller of the function left out."""
+    if not any(name in absent for name in node.input):
+        return node
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    del copy.input[:]
+    copy.input.extend("" if name in absent else name for name in node.input)
+    return copy
+
+
+def _has_standard_function(node: NodeProto) -> bool:
+    return standard_function(node, NEWEST, (), {}) is not None if domain_of(node.domain) == "" else False
+
+
+def _name(node: NodeProto, position: int, prefix: str) -> str:
+    return f"{prefix}{node.name or f'{node.op_type}#{position}'}"
+
+
+def _operator(node: NodeProto, frame: _Frame) -> str:
+    domain = domain_of(node.domain)
+    version = frame.versions.get(domain)
+    title = f"{domain}.{node.op_type}" if domain else node.op_type
+    return f"{title} (opset {version})" if version is not None else f"{title} (no operator set imported)"
+
+
+def _at_node(error: TondoError, node: NodeProto, name: str) -> TondoError:
+    """Return ``error`` with the node in its notes, unless a node inside it stands there already."""
+    where = f"at node '{name}' ({node.op_type})"
+    located = [
+        entry if any(note.startswith("at node ") for note in entry.notes) else replace(entry, notes=(*entry.notes, where))
+        for entry in error.diagnostics
+    ]
+    return TondoError(*located)
+
+
+def _check_outputs(declared: Sequence[ValueInfoProto], results: Sequence[Value]) -> None:
+    for value, result in zip(declared, results, strict=True):
+        wanted = value.type.tensor_type.elem_type
+        if value.type.WhichOneof("value") == "tensor_type" and wanted and known_dtype(wanted) != result.dtype:
+            fail("TND-M004", f"output '{value.name}' is declared as {type_name(wanted)}, the graph computes {result.dtype}")
+
+
+__all__ = ["MissingOperator", "import_model"]

@@ -1,0 +1,86 @@
+"""Functions: those of the model, and those by which the ONNX standard defines operators in terms of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx
+from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto, TypeProto, helper
+
+from tondo.diagnostics import fail
+from tondo.ir import Const, TensorType
+from tondo_onnx.build.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionUse:
+    """A function and the attributes of the node that calls it, defaults filled in."""
+
+    function: FunctionProto
+    attributes: Mapping[str, AttributeProto]
+
+
+class Functions:
+    """The functions of a model."""
+
+    def __init__(self, model: ModelProto) -> None:
+        """Take the functions of ``model``.
+
+        Raises:
+            TondoError: TND-M004 if one is defined twice.
+        """
+        self._own: dict[tuple[str, str, str], FunctionProto] = {}
+        for function in model.functions:
+            key = (domain_of(function.domain), function.name, function.overload)
+            if key in self._own:
+                fail("TND-M004", f"the model defines function '{function.name}' twice")
+            self._own[key] = function
+
+    def find(self, node: NodeProto) -> FunctionProto | None:
+        """Return the model's function that ``node`` calls, None if it calls an operator."""
+        return self._own.get((domain_of(node.domain), node.op_type, node.overload))
+
+
+def domain_of(domain: str) -> str:
+    """Return a domain in its short form: the standard one is empty."""
+    return "" if domain == "ai.onnx" else domain
+
+
+def use_of(function: FunctionProto, given: Mapping[str, AttributeProto]) -> FunctionUse:
+    """Return the use of ``function`` with the attributes ``given``; defaults come from the function."""
+    found = {proto.name: proto for proto in function.attribute_proto}
+    found.update({name: proto for name, proto in given.items()})
+    return FunctionUse(function, found)
+
+
+def standard_function(
+    node: NodeProto, version: int, inputs: Sequence[Value | None], attributes: Mapping[str, AttributeProto]
+) -> FunctionUse | None:
+    """Return the function by which ONNX defines the operator of ``node``; None if it does not."""
+    try:
+        schema = onnx.defs.get_schema(node.op_type, max_inclusive_version=version, domain=domain_of(node.domain))
+    except onnx.defs.SchemaError:
+        return None
+    given = dict(attributes)
+    for name, declared in schema.attributes.items():
+        if name not in given and declared.default_value.type != AttributeProto.UNDEFINED:
+            given[name] = declared.default_value
+    if schema.has_function:
+        return FunctionUse(schema.function_body, given)  # type: ignore[arg-type]
+    if not schema.has_context_dependent_function or any(value is None for value in inputs):
+        return None
+    concrete = NodeProto()
+    concrete.CopyFrom(node)
+    del concrete.attribute[:]
+    concrete.attribute.extend(attributes.values())
+    types = [_type_proto(value.type).SerializeToString() for value in inputs if value is not None]
+    body = FunctionProto()
+    body.ParseFromString(schema.get_context_dependent_function(concrete.SerializeToString(), types))
+    return FunctionUse(body, given) if body.node else None
+
+
+def _type_proto(kind: TensorType) -> TypeProto:
+    shape = [int(extent.value) if isinstance(extent, Const) else None for extent in kind.dims]
+    element = helper.np_dtype_to_tensor_dtype(kind.dtype.numpy)
+    return helper.make_tensor_type_proto(element if element else TensorProto.FLOAT, shape)

@@ -1,0 +1,16 @@
+"""The plugin ``onnx``: the frontend that reads ONNX models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tondo.plugin import Frontend, PluginInfo, hookimpl
+from tondo_onnx.frontend import OnnxFrontend
+
+TONDO_PLUGIN = PluginInfo("ONNX importer", api=1, min_core="0.1")
+
+
+@hookimpl
+def register_frontends() -> Sequence[Frontend]:
+    """Return the reader of ONNX models."""
+    return [OnnxFrontend()]

@@ -1,0 +1,1 @@
+"""Reading model files: the wire format, the confined reader of external data, tensors and types."""

@@ -1,0 +1,52 @@
+"""Telling models apart without converting them: a digest of the model, its external data and the options."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+from tondo.plugin import LoadOptions
+from tondo_onnx.read.files import ModelFiles
+from tondo_onnx.read.tensors import external_place
+
+
+def digest_of(model: ModelProto, files: ModelFiles, options: LoadOptions) -> str:
+    """Return the SHA-256, in hexadecimal, of all that decides what the model is imported as.
+
+    Raises:
+        TondoError: TND-X001, TND-U006 for external data that cannot be read.
+    """
+    state = hashlib.sha256(model.SerializeToString(deterministic=True))
+    chosen = (sorted(options.inputs.items()), sorted(options.dimensions.items()), options.name, sorted(options.options.items()))
+    state.update(repr(chosen).encode())
+    places = {external_place(tensor)[0] for tensor in _external(model)}
+    for place in sorted(places):
+        state.update(place.encode())
+        state.update(files.read(place, 0, None).data)
+    return state.hexdigest()
+
+
+def _external(model: ModelProto) -> Iterator[TensorProto]:
+    yield from _graph(model.graph)
+    for function in model.functions:
+        yield from _nodes(function.node)
+
+
+def _graph(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from (tensor for tensor in graph.initializer if tensor.data_location == TensorProto.EXTERNAL)
+    yield from _nodes(graph.node)
+
+
+def _nodes(nodes: object) -> Iterator[TensorProto]:
+    for node in nodes:  # type: ignore[attr-defined]  # a repeated field
+        yield from _node(node)
+
+
+def _node(node: NodeProto) -> Iterator[TensorProto]:
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.TENSOR and attribute.t.data_location == TensorProto.EXTERNAL:
+            yield attribute.t
+        if attribute.type == AttributeProto.GRAPH:
+            yield from _graph(attribute.g)
