@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 import tondo_runtime
+from tondo import compile
 from tondo.diagnostics import fail
-from tondo.driver.compile import Plan, Tools, compile, make_plan
-from tondo.driver.config_file import PipelineFile, config_of
-from tondo.driver.model import Model
+from tondo.driver import Model, PipelineFile, Plan, Tools, config_of, make_plan
 from tondo.plugin import Extensions, collect
 from tondo_cli.inputs import Array, parse_shapes
 from tondo_runtime import Profile, TensorSpec

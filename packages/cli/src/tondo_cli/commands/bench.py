@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from tondo.diagnostics import fail
-from tondo.driver.compile import Tools
+from tondo.driver import Tools
 from tondo_cli.engines import open_engine
 from tondo_cli.inputs import Array, fill_inputs, parse_shapes, read_inputs
 from tondo_cli.measure import Latency, alternate

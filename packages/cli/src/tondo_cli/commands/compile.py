@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tondo.driver.compile import Tools
+from tondo.driver import Tools
 from tondo.passes import Dump, Timing
 from tondo.script import script
 from tondo_cli.models import Choice

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tondo.diagnostics import fail, suggest
-from tondo.driver.compile import Plan, Tools, generate, lower
+from tondo.driver import Plan, Tools, generate, lower
 from tondo.ir import IRModule
 from tondo.passes import Pass
 from tondo.script import script

@@ -12,16 +12,15 @@ from typing import Annotated
 import typer
 from ruamel.yaml import YAML
 
-from tondo.driver.config import json_schema
-from tondo.driver.pipeline import build_passes, choose_codegen, codegen_options, pass_specs
-from tondo.target import Target, parse_target, target_fields
+from tondo.driver import choose_steps, json_schema
+from tondo.driver.pipeline import codegen_options, pass_specs
+from tondo.driver.plan import target_spec
+from tondo.target import Target
 from tondo_cli import options
 from tondo_cli.models import Choice
 from tondo_cli.output import Output
 
 app = typer.Typer()
-
-_INTERPRETER = "interp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +81,17 @@ def resolve(choice: Choice) -> Resolved:
     Raises:
         TondoError: whatever is wrong with the file, all of it at once where possible.
     """
-    file, extensions = choice.file(), choice.collected()
-    fields = file.config.target.model_dump() if choice.target is None else target_fields(choice.target)
-    if choice.threads is not None:
-        fields = {**fields, "threads": choice.threads}
-    machine = parse_target(fields, extensions.targets.values())
-    interpreted = machine.kind == _INTERPRETER
-    listed = file.config.passes is not None or machine.kind in extensions.pipelines
-    passes = build_passes(file, extensions, machine) if listed or not interpreted else ()
-    codegen = None if interpreted else choose_codegen(file, extensions, machine)
+    file = choice.file()
+    steps = choose_steps(file, choice.target, choice.threads, choice.collected())
+    spec = target_spec(file.config.target, choice.target, choice.threads)
+    fields = dict(spec) if isinstance(spec, Mapping) else steps.target.describe()
     content: dict[str, object] = file.config.model_dump(mode="json")  # in the order of the format
     content["model"] = file.config.model.model_dump(mode="json", exclude_none=True)
     content["target"] = {key: value for key, value in fields.items() if value or key == "kind"}
-    content["passes"] = [_short(entry) for entry in pass_specs(passes)]
-    content["codegen"] = {} if codegen is None else {"use": codegen.name, **codegen_options(file)}
-    return Resolved(content, machine, len(passes), None if codegen is None else codegen.name)
+    content["passes"] = [_short(entry) for entry in pass_specs(steps.passes)]
+    name = None if steps.codegen is None else steps.codegen.name
+    content["codegen"] = {} if name is None else {"use": name, **codegen_options(file)}
+    return Resolved(content, steps.target, len(steps.passes), name)
 
 
 def _short(entry: Mapping[str, object]) -> object:

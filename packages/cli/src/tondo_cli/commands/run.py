@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from tondo.driver.compile import Tools
+from tondo.driver import Tools
 from tondo_cli.inputs import Array, fill_inputs, parse_shapes, read_inputs
 from tondo_cli.models import Choice
 from tondo_cli.options import Config, Debug, Inputs, Json, Model, Numerics, Plugins, Seed, Shapes, Target, Threads
