@@ -51,6 +51,16 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path):
     assert [key for key in "abcd" if cache.find(key)] == ["b", "d"]
 
 
+def test_finding_an_entry_is_a_use(tmp_path):
+    cache, _ = make(tmp_path, max_bytes=250)
+    for number, key in enumerate("ab"):
+        cache.store(key, writer(100))
+        age(cache, key, 1000 + number)
+    cache.find("a")
+    cache.store("c", writer(100))
+    assert [key for key in "abc" if cache.find(key)] == ["a", "c"]
+
+
 def test_an_entry_larger_than_the_cache_drops_the_others_only(tmp_path):
     cache, _ = make(tmp_path, max_bytes=250)
     cache.store("a", writer(100))

@@ -166,13 +166,13 @@ def _cache(plan: Plan, tools: Tools) -> ArtifactCache | None:
 
 
 def _key(plan: Plan) -> str:
+    """The key of the artifact; all facts about the target stand in the effective configuration."""
     return cache_key(
         {
             "tondo": __version__,
             "source": plan.source.digest(),
             "name": plan.source.name,
             "effective": plan.effective,
-            "target": plan.target.fingerprint(),
             "plugins": plan.extensions.versions(),
             "codegen": plan.codegen.digest() if plan.codegen is not None else "",
         }
