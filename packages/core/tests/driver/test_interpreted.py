@@ -29,7 +29,9 @@ def test_a_single_output_is_an_array():
     single = Interpreted(
         Manifest("m", "main", MANIFEST.inputs[:1], MANIFEST.outputs[:1], MANIFEST.symbols), lambda arrays: (arrays[0],)
     )
-    np.testing.assert_array_equal(single(X), X)
+    result = single(X)
+    np.testing.assert_array_equal(result, X)
+    assert not np.shares_memory(result, X)
 
 
 def test_outputs_may_be_bound():
