@@ -23,7 +23,7 @@ from tondo.ir.dtype import DType
 from tondo.ir.expr import Binary, Const, Expr, ExprLike, Load, Var, add, as_expr, logical_and, logical_or, mul, const
 from tondo.ir.function import TensorFunction
 from tondo.ir.node import Node, walk
-from tondo.ir.stmt import Allocate, Block, For, IterVar, Stmt, Store, seq
+from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, Stmt, Store, seq
 from tondo.ir.types import TensorType
 
 Combiner = Literal["sum", "prod", "max", "min", "and", "or"]
@@ -179,7 +179,7 @@ def free_vars(body: Stmt, buffers: Sequence[Buffer]) -> tuple[Var, ...]:
         for item in walk(root):
             if isinstance(item, Var):
                 used.add(item)
-            elif isinstance(item, (For, IterVar)):
+            elif isinstance(item, (For, IterVar, Let)):
                 bound.add(item.var)
     return tuple(sorted(used - bound, key=lambda var: var.name))
 
