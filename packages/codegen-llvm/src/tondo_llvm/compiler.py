@@ -7,6 +7,7 @@ they are compiled once per module and, through the cache, once per machine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ from tondo_llvm.targets import machine_spec
 from tondo_llvm.toolchain import MachineSpec, Optimization, Source, compile_many, llvm_version
 
 _SYMBOL_DIGITS = 24
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def compile_module(module: IRModule, target: Target, options: LlvmOptions, conte
     units = _units(functions, target, kernels, packed)
     objects = _compile(units, machine_spec(target), Optimization(options.opt_level, options.vectorize), context)
     return CompiledCode(
-        objects=tuple(ObjectCode(unit.name, data) for unit, data in zip(units, objects, strict=True)),
+        objects=tuple(ObjectCode(_UNSAFE.sub("_", unit.name), data) for unit, data in zip(units, objects, strict=True)),
         kernels=tuple(kernels),
         packed=tuple(packed),
         features=target.features,
@@ -92,7 +94,7 @@ def _units(
     for name, function in functions.items():
         digests[name] = digest(function)
         exported = function.attrs.get("exported") is True
-        symbols[name] = function if exported else replace(function, name=f"tondo_{digests[name][:_SYMBOL_DIGITS]}")
+        symbols[name] = function if exported else replace(function, name=f"kernel_{digests[name][:_SYMBOL_DIGITS]}")
     indices = {name: place for place, name in enumerate(kernels)}
     positions = {name: place for place, name in enumerate(packed)}
     facts = f"{target.cpu} {target.vector_bits}"

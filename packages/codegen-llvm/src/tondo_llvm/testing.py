@@ -18,7 +18,7 @@ import numpy as np
 from tondo.diagnostics import Diagnostic, TondoError, fail
 from tondo.ir import Binary, Buffer, Const, Expr, TensorFunction, Var
 from tondo.target import Target
-from tondo_llvm.emit import emit_function
+from tondo_llvm.emit import emit_function, function_symbol
 from tondo_llvm.emit.arithmetic import fold_numbers
 from tondo_llvm.pool import pool_ir
 from tondo_llvm.targets import host_target, machine_spec
@@ -124,7 +124,7 @@ class Loaded:
             else:
                 types.append(ctypes.c_void_p)
                 arguments.append(buffers[param.name].ctypes.data)
-        call = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(self.address(function.name))
+        call = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(self.address(function_symbol(function.name)))
         errors: list[tuple[str, str]] = []
 
         @SetError

@@ -13,6 +13,7 @@ from tondo.ir import (
     FLOAT32,
     UINT8,
     Assert,
+    Attrs,
     Buffer,
     Compare,
     Const,
@@ -25,9 +26,10 @@ from tondo.ir import (
     cast,
     const,
     dtype,
+    intrin,
     seq,
 )
-from tondo_llvm.emit import emit_function
+from tondo_llvm.emit import emit_function, function_symbol
 from tondo_llvm.emit.context import OFFSETS
 from tondo_llvm.pool import pool_ir
 from tondo_llvm.targets import host_target, machine_spec
@@ -121,7 +123,7 @@ def test_profile_records() -> None:
     profile = ProfileBuffer(0, 3, ctypes.addressof(records))
     context = Context(abi_version=1, num_threads=1, profile=ctypes.addressof(profile), clock_ns=address_of(clock))
     main = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 3)(
-        engine.address("main")
+        engine.address(function_symbol("main"))
     )
     x, y, arena = (aligned_zeros((8,), np.dtype(np.float32)) for _ in range(3))
     arguments = (ctypes.addressof(context), 8, x.ctypes.data, y.ctypes.data, arena.ctypes.data)
@@ -214,3 +216,14 @@ def test_names_with_any_characters() -> None:
     caller = TensorFunction("g", (flag,), Invoke(function.name, (flag,)))
     (got,) = run(caller, [], callees=[function])
     assert got[0]
+
+
+@pytest.mark.parametrize("name", ["tanh", "main", "malloc", "tondo.check", "llvm.fabs.f64"])
+def test_names_of_other_functions(name: str) -> None:
+    """A tensor function may be called like what its own code calls."""
+    a, b = Buffer("a", (Const(4),), dtype("float64")), Buffer("b", (Const(4),), dtype("float64"))
+    value = intrin("abs", intrin("tanh", a[I]))
+    function = TensorFunction(name, (a, b), For(I, Const(0), Const(4), Store(b, (I,), value)), 1, Attrs(exported=True))
+    x = np.linspace(-1, 1, 4)
+    (got,) = run(function, [x])
+    np.testing.assert_allclose(got, np.abs(np.tanh(x)), rtol=1e-14)

@@ -35,6 +35,7 @@ from tondo.ir import (
     floordiv,
     seq,
 )
+from tondo_llvm.emit import function_symbol
 from tondo_llvm.testing import Loaded, aligned_zeros, run
 from tondo_runtime.abi import ParallelFor, address_of
 
@@ -135,7 +136,9 @@ def test_chunks_follow_grain_and_offset() -> None:
         context = loaded.context(threads=7)
         context.parallel_for = address_of(backwards)
         out = np.zeros(30, np.int64)
-        call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(loaded.address("f"))
+        call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(
+            loaded.address(function_symbol("f"))
+        )
         assert call(ctypes.addressof(context), 21, out.ctypes.data) == 0
     assert requests == [(21, 4, 7)]
     np.testing.assert_array_equal(out, np.where((np.arange(30) >= 5) & (np.arange(30) < 26), np.arange(30), 0))

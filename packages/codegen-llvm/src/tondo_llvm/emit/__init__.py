@@ -8,7 +8,8 @@ and ``form`` (memory), ``frame``, ``context``, ``basic``, ``builder`` and ``type
 
 from __future__ import annotations
 
+from tondo_llvm.emit.builder import function_symbol
 from tondo_llvm.emit.function import emit_function
 from tondo_llvm.emit.wrapper import PREFIX
 
-__all__ = ["PREFIX", "emit_function"]
+__all__ = ["PREFIX", "emit_function", "function_symbol"]

@@ -25,6 +25,11 @@ def symbol(name: str) -> str:
     return f'@"{quoted}"'
 
 
+def function_symbol(name: str) -> str:
+    """Return the symbol name of the tensor function ``name``, which no function of the C library has."""
+    return f"tondo_fn.{name}"
+
+
 def c_string(text: str) -> tuple[str, int]:
     """Return the LLVM literal of a zero-terminated string and its size in bytes."""
     data = text.encode() + b"\0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tondo.diagnostics import fail, suggest
 from tondo.ir import FLOAT64, Assert, Buffer, Expr, Invoke, TensorFunction
-from tondo_llvm.emit.builder import symbol
+from tondo_llvm.emit.builder import function_symbol, symbol
 from tondo_llvm.emit.context import EXECUTION_FAILED, fail_block, field
 from tondo_llvm.emit.convert import convert
 from tondo_llvm.emit.frame import Frame
@@ -57,16 +57,18 @@ def call(frame: Frame, stmt: Invoke) -> None:
     if callee is None:
         fail(
             "TND-B004",
-            f"'{frame.unit.function.name}' calls unknown function '{stmt.callee}'",
+            f"'{frame.name}' calls unknown function '{stmt.callee}'",
             span=stmt.span,
             help=suggest(stmt.callee, frame.unit.callees),
         )
     arguments = _arguments(frame, stmt, callee)
     kinds = ", ".join("ptr" if isinstance(param, Buffer) else scalar_abi_type(param.dtype) for param in callee.params)
-    if frame.unit.function.name == callee.name:
-        target = symbol(callee.name)
+    if frame.name == callee.name:
+        target = symbol(function_symbol(callee.name))
     else:
-        target = frame.module.declare(callee.name, f"hidden i32 {{}}(ptr{', ' if kinds else ''}{kinds}) nounwind")
+        target = frame.module.declare(
+            function_symbol(callee.name), f"hidden i32 {{}}(ptr{', ' if kinds else ''}{kinds}) nounwind"
+        )
     index = frame.unit.kernels.get(stmt.callee)
     begin = None if index is None else frame.out.value(f"call i64 {begin_helper(frame.module)}(ptr %ctx)", "begin")
     result = frame.out.value(f"call i32 {target}({', '.join(['ptr %ctx', *arguments])})", "rc")

@@ -1,7 +1,7 @@
 """One lowered tensor function to the text of one LLVM module.
 
 Before: serial, unrolled and parallel loops over stores of scalar and vector expressions. After: the function
-``i32 NAME(ptr ctx, params...)`` of hidden visibility, and ``__tondo_NAME`` if the function's attribute ``exported`` is
+``i32 tondo_fn.NAME(ptr ctx, params...)`` of hidden visibility, and ``__tondo_NAME`` if the function's attribute ``exported`` is
 true. Refused with TND-B004: blocks, vectorized loops, temporaries that do not fit the stack, unknown names.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from tondo.ir import Buffer, Const, DType, TensorFunction, Var
 from tondo.target import Target
-from tondo_llvm.emit.builder import ModuleBuilder, symbol
+from tondo_llvm.emit.builder import ModuleBuilder, function_symbol, symbol
 from tondo_llvm.emit.convert import convert
 from tondo_llvm.emit.expressions import evaluate
 from tondo_llvm.emit.frame import Frame, Slot, Unit
@@ -31,9 +31,9 @@ def emit_function(
     """Return the LLVM IR of ``function``.
 
     Args:
-        function: a lowered tensor function; its name is the symbol.
+        function: a lowered tensor function.
         target: features, vector width and triple of the machine.
-        callees: the functions that it may call, by the names in its calls; each callee's own name is its symbol.
+        callees: the functions that it may call, by the names in its calls; each callee's own name decides its symbol.
         kernels: profile index by name in the calls; calls of others are not profiled.
         packed: position in the context's table of each foreign function.
 
@@ -49,8 +49,9 @@ def emit_function(
     ]
     frame.execute(function.body)
     frame.out.ret("i32 0")
-    header = f"define hidden i32 {symbol(function.name)}({', '.join(params)}) #0"
-    module.define(function.name, frame.out.text(header))
+    name = function_symbol(function.name)
+    header = f"define hidden i32 {symbol(name)}({', '.join(params)}) #0"
+    module.define(name, frame.out.text(header))
     if function.attrs.get("exported") is True:
         emit_wrapper(module, function)
     return module.text()

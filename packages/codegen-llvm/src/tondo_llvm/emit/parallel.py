@@ -11,7 +11,7 @@ The loop's attribute ``grain`` (an integer or an expression, default 1) is the n
 from __future__ import annotations
 
 from tondo.ir import Expr, For
-from tondo_llvm.emit.builder import symbol
+from tondo_llvm.emit.builder import function_symbol, symbol
 from tondo_llvm.emit.calls import return_unless_zero
 from tondo_llvm.emit.context import field
 from tondo_llvm.emit.frame import Capture, Frame
@@ -28,7 +28,7 @@ def parallel_loop(frame: Frame, loop: For) -> None:
         return
     first, count = materialize(frame, begin), materialize(frame, extent)
     grain = _grain(frame, loop)
-    base = frame.unit.function.name
+    base = function_symbol(frame.name)
     range_name, chunk_name = frame.module.fresh(f"{base}.range"), frame.module.fresh(f"{base}.chunk")
     captures = _outline(frame, loop, range_name, first)
     fields = [Capture("ptr", "%ctx", "%ctx"), *captures]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from tondo.ir import Buffer, Const, TensorFunction, Var
-from tondo_llvm.emit.builder import ModuleBuilder, symbol
+from tondo_llvm.emit.builder import ModuleBuilder, function_symbol, symbol
 from tondo_llvm.emit.calls import dlpack_type
 from tondo_llvm.emit.context import FAILED, INVALID_ARGUMENT, OFFSETS
 from tondo_llvm.emit.types import scalar_abi_type
@@ -154,7 +154,7 @@ def emit_wrapper(module: ModuleBuilder, function: TensorFunction) -> None:
         lines += text
         arguments.append(argument)
     lines += [
-        f"  %code = call i32 {symbol(function.name)}({', '.join(arguments)})",
+        f"  %code = call i32 {symbol(function_symbol(function.name))}({', '.join(arguments)})",
         "  %wanted = icmp ne ptr %result, null",
         "  br i1 %wanted, label %answer, label %out",
         "answer:",
