@@ -50,14 +50,16 @@ def run_call(call: OpCall, arrays: Sequence[np.ndarray], values: dict[str, int])
     return list(results)
 
 
-def run_op(op: str, *arrays: np.ndarray, **attrs: object) -> np.ndarray | list[np.ndarray]:
-    """Run operator ``op`` twice, with constant and with symbolic dimensions; both must agree."""
+def run_op(
+    op: str, *arrays: np.ndarray, fixed: frozenset[int] = frozenset(), **attrs: object
+) -> np.ndarray | list[np.ndarray]:
+    """Run operator ``op`` with constant and with symbolic dimensions (not of ``fixed`` arguments)."""
     given = [np.asarray(array) for array in arrays]
     kept = {name: as_expr(value) if isinstance(value, Expr) else value for name, value in attrs.items()}
     values = dims_of(given)
     static = OpCall(op, tuple(type_of(array, symbolic=False) for array in given), Attrs(kept))
     results = run_call(static, given, values)
-    symbolic = OpCall(op, tuple(type_of(array, symbolic=True) for array in given), Attrs(kept))
+    symbolic = OpCall(op, tuple(type_of(array, symbolic=i not in fixed) for i, array in enumerate(given)), Attrs(kept))
     for first, second in zip(results, run_call(symbolic, given, values), strict=True):
         np.testing.assert_array_equal(first, second)
     return results[0] if len(results) == 1 else results

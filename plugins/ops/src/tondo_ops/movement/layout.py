@@ -1,8 +1,8 @@
 """The index map of a reshape: where in a tensor of one shape lies an element of another shape.
 
-Dimensions are first matched in groups of equal size (``[n, 12, 64]`` and ``[n, 3, 4, 64]`` match as ``n``, ``12 = 3*4``,
-``64``); only inside a group is the position flattened and taken apart again. So merging dimensions gives an affine
-index, and division appears only where a dimension is split.
+Dimensions are first matched in groups of equal size (``[n, 12, 64]`` and ``[n, 3, 4, 64]`` match as ``n``,
+``12 = 3 * 4``, ``64``); only inside a group is the position flattened and taken apart again. So splitting a dimension
+gives an affine index, and division appears only where dimensions are merged.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tondo.ir import (
     BOOL,
@@ -145,17 +146,25 @@ def _factor(call: OpCall, axis: _Axis) -> int | None:
     return int(factor) if centred or (kind == "asymmetric" and rounding == "floor") else None
 
 
+def _place(call: OpCall, rounding: str, item: _Axis, position: Expr) -> Expr:
+    """Return the source position nearest to the source coordinate of a result position."""
+    return _clamped(_rounded(rounding, _coordinate(call, item, position)).astype(INT64), item.size)
+
+
+def _outside(call: OpCall, item: _Axis, position: Expr) -> Expr:
+    """Return whether the source coordinate of a result position lies outside the input."""
+    place = _coordinate(call, item, position)
+    return logical_or(place < 0.0, place > _real(item.size) - 1.0)
+
+
 def _nearest(call: OpCall, builder: Compute, x: Buffer, out: TensorType, axes: Sequence[_Axis]) -> Buffer:
     rounding = choice(call, "nearest", _NEAREST, "round_prefer_floor")
     factors = {item.axis: _factor(call, item) for item in axes}
-    tables: dict[int, Buffer] = {}
-    for item in axes:
-        if factors[item.axis] is None:
-
-            def place(i: Expr, item: _Axis = item) -> Expr:
-                return _clamped(_rounded(rounding, _coordinate(call, item, i)).astype(INT64), item.size)
-
-            tables[item.axis] = builder.compute(f"place{item.axis}", (item.result,), lambda i, place=place: place(i))
+    tables = {
+        item.axis: builder.compute(f"place{item.axis}", (item.result,), partial(_place, call, rounding, item))
+        for item in axes
+        if factors[item.axis] is None
+    }
 
     def source(axis: int, position: Expr) -> Expr:
         if axis in tables:
@@ -212,16 +221,10 @@ def _interpolated(call: OpCall, builder: Compute, x: Buffer, item: _Axis) -> Buf
 
 def _extrapolated(call: OpCall, builder: Compute, y: Buffer, axes: Sequence[_Axis]) -> Buffer:
     """Return ``y`` with the elements replaced whose source lies outside the input."""
-    outside: list[tuple[int, Buffer]] = []
-    for item in axes:
-
-        def test(i: Expr, item: _Axis = item) -> Expr:
-            place = _coordinate(call, item, i)
-            return logical_or(place < 0.0, place > _real(item.size) - 1.0)
-
-        outside.append(
-            (item.axis, builder.compute(f"outside{item.axis}", (item.result,), lambda i, test=test: test(i), BOOL))
-        )
+    outside = [
+        (item.axis, builder.compute(f"outside{item.axis}", (item.result,), partial(_outside, call, item), BOOL))
+        for item in axes
+    ]
 
     def value(*index: Expr) -> Expr:
         result: Expr = at(y, index)

@@ -119,7 +119,7 @@ def _merge(builder: Compute, grouped: Buffer, bias: Sequence[Buffer], out: Tenso
 
 
 def finish(builder: Compute, total: Buffer, bias: Sequence[Buffer], out: TensorType) -> Buffer:
-    """Return ``total`` plus the bias of its channel in the dtype of ``out``; ``total`` itself if there is nothing to do."""
+    """Return ``total`` plus the bias of its channel in the dtype of ``out``; ``total`` itself if nothing is to do."""
     if not bias and total.dtype == out.dtype:
         return total
 
