@@ -105,7 +105,7 @@ class _Folder:
         contraction = self._last_contraction(first)
         if contraction is None:
             return None
-        found = _weights(contraction, self._module.tensor(first.function), first)
+        found = _weights(contraction, self._tensor(first.function), first)
         if found is None:
             return None
         weights, argument, weight_axis, column_axis = found
@@ -114,7 +114,7 @@ class _Folder:
 
     def _last_contraction(self, call: CallDps) -> Stage | None:
         """Return the contraction that yields the result of ``call``, if nothing follows it."""
-        function = self._module.tensor(call.function)
+        function = self._tensor(call.function)
         stages = stages_of(function)
         if not stages or stages[-1].contraction is None or stages[-1].output != function.output_buffers[0]:
             return None
@@ -122,7 +122,7 @@ class _Folder:
 
     def _split(self, call: CallDps, value: GraphVar, axis: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return (slope, shift) of ``call`` along ``axis`` in float64; None if it is not affine in ``value`` there."""
-        function = self._module.tensor(call.function)
+        function = self._tensor(call.function)
         stages = stages_of(function)
         if not stages or any(stage.kind != "elementwise" for stage in stages):
             return None
@@ -157,6 +157,11 @@ class _Folder:
         data = ConstantData(array)
         self.constants[unique] = data
         return ConstantRef(unique, data.type)
+
+    def _tensor(self, name: str) -> TensorFunction:
+        """Return the tensor function ``name``: one that this pass has made, or one of the module."""
+        made = {function.name: function for function in self.functions}
+        return made[name] if name in made else self._module.tensor(name)
 
     def _add_shift(self, type_: TensorType, axis: int) -> TensorFunction:
         builder = Compute(self._fresh_function("add_shift"))
