@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tondo.ir import Const, TensorFunction, Var
+from tondo.ir import Const, TensorFunction, Var, walk
 from tondo.passes import Miss, RuleContext
+from tondo.target import Target
 from tondo_cpu.contraction.layout import channels_last
 from tondo_cpu.contraction.merge import merge_rows
 from tondo_cpu.contraction.prepare import prepare
 from tondo_cpu.contraction.roles import Roles, result_order, roles_of
 from tondo_cpu.contraction.schedule import apply_tile, axes_of, constant
 from tondo_cpu.contraction.tile import Tile, best, candidates, even, legal
+from tondo_cpu.contraction.wishes import wishes
 from tondo_cpu.machine import Machine
 from tondo_cpu.rest import inline_cheap, schedule_rest
-from tondo_schedule import IndexMap, Schedule
+from tondo_schedule import IndexMap, LayoutWish, Schedule
 from tondo_schedule.facts import contraction_of, stages_of
 from tondo_schedule.tree import single_store
 
@@ -31,6 +33,10 @@ class ContractionRule:
     name: str = "cpu.contraction"
     priority: int = 300
 
+    def wishes(self, function: TensorFunction, target: Target) -> tuple[LayoutWish, ...]:
+        """Return how ``function`` would like its buffer parameters arranged; see :mod:`tondo_cpu.contraction.wishes`."""
+        return wishes(function, target)
+
     def apply(self, function: TensorFunction, context: RuleContext) -> TensorFunction | Miss:
         """Return the scheduled function, or why the rule does not apply."""
         stages = stages_of(function)
@@ -41,15 +47,15 @@ class ContractionRule:
             return Miss("no stage is a contraction")
         schedule = Schedule(function)
         inline_cheap(schedule)
-        tiled: list[str] = []
         pairs = [(anchor, prepare(schedule, anchor)) for anchor in anchors]
         ready = [(anchor, epilogue, _arrange(schedule, anchor, epilogue, context)) for anchor, epilogue in pairs]
+        if all(roles is None for _, _, roles in ready):
+            return Miss("no axis of the contraction can run along vectors")
+        own = {name for anchor, epilogue, roles in ready if roles is not None for name in (anchor, epilogue)}
+        schedule_rest(schedule, context, own)
         for number, (anchor, epilogue, roles) in enumerate(ready):
             if roles is not None:
-                tiled += _tile(schedule, anchor, epilogue, roles, context, f"{number}" if number else "")
-        if not tiled:
-            return Miss("no axis of the contraction can run along vectors")
-        schedule_rest(schedule, context, tiled)
+                _tile(schedule, anchor, epilogue, roles, context, str(number or ""))
         return schedule.result
 
 
@@ -59,7 +65,7 @@ def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContex
     roles = current_roles(schedule, anchor, epilogue)
     if roles is None:
         return None
-    if roles.pack:
+    if roles.pack or _ragged(schedule, roles):
         machine = Machine.of(context.target, roles.streamed.buffer.dtype)
         schedule.cache_read(anchor, roles.streamed.buffer.name, panels_of(roles, _panel(schedule, roles, machine)))
         roles = current_roles(schedule, anchor, epilogue)
@@ -67,6 +73,14 @@ def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContex
             return None
     merge_rows(schedule, anchor, epilogue, roles.rows)
     return current_roles(schedule, anchor, epilogue)
+
+
+def _ragged(schedule: Schedule, roles: Roles) -> bool:
+    """Whether the columns are of unknown number and panels with padding can be made of them."""
+    _, columns = sizes(schedule, roles)
+    plain = all(isinstance(index, Var) for index in roles.streamed.indices)
+    shared = any(item == roles.vector.var for index in roles.spread.indices for item in walk(index))
+    return columns is None and roles.panel is None and plain and not shared
 
 
 def current_roles(schedule: Schedule, anchor: str, epilogue: str) -> Roles | None:
@@ -107,7 +121,7 @@ def panels_of(roles: Roles, width: int) -> IndexMap:
     return IndexMap((*rest[: len(others)], outer, *rest[len(others) :]))
 
 
-def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context: RuleContext, suffix: str) -> list[str]:
+def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context: RuleContext, suffix: str) -> None:
     machine = Machine.of(context.target, roles.streamed.buffer.dtype)
     axes = axes_of(schedule, anchor, roles)
     rows, columns = constant(schedule, axes.row) if axes.row is not None else 1, constant(schedule, axes.vector)
@@ -125,18 +139,15 @@ def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context:
     width = roles.panel or tile.vectors * machine.lanes
     if roles.panel is not None:
         schedule.pad_domain(anchor, axes.vector, roles.panel)
+    if columns is None and roles.panel is None:
+        other, other_epilogue = schedule.specialize((anchor, epilogue), axes.vector.name, width)
+        few = axes_of(schedule, other, _renamed_roles(schedule, other, roles, anchor))
+        apply_tile(schedule, other, other_epilogue, few, Tile(1, 1), 1, machine)
     if rows is None and axes.row is not None and tile.rows > 1:
         other, other_epilogue = schedule.specialize((anchor, epilogue), axes.row.name, tile.rows)
         few = axes_of(schedule, other, _renamed_roles(schedule, other, roles, anchor))
-        apply_tile(schedule, anchor, epilogue, axes, tile, width, machine)
         apply_tile(schedule, other, other_epilogue, few, Tile(1, tile.vectors), width, machine)
-        return [anchor, epilogue, other, other_epilogue, *_starts(schedule)]
     apply_tile(schedule, anchor, epilogue, axes, tile, width, machine)
-    return [anchor, epilogue, *_starts(schedule)]
-
-
-def _starts(schedule: Schedule) -> list[str]:
-    return [name for name in schedule.blocks if name.endswith("_init")]
 
 
 def _fitting(tile: Tile, columns: int | None, machine: Machine, roles: Roles) -> Tile:

@@ -86,6 +86,8 @@ def _result_wishes(
 
 def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) -> IndexMap | None:
     right = contraction.right
+    if contraction.batch and contraction.n:  # batched products multiply values with values: packed in the kernel if at all
+        return None
     if not all(isinstance(index, Var) for index in right.indices if not _fixed(index)):
         return None
     dims = {index: place for place, index in enumerate(right.indices) if isinstance(index, Var)}

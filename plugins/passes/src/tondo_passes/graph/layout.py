@@ -139,6 +139,8 @@ class _Worker:
         arranged: list[IndexMap | None] = []
         for position, arg in enumerate(call.args):
             index_map = wished.get(position)
+            if index_map is not None and _is_packed(index_map) and not isinstance(arg, ConstantRef):
+                index_map = None
             args.append(self._arranged(arg, index_map, graph))
             arranged.append(index_map)
         arranged.append(wished.get(count))
@@ -290,6 +292,11 @@ def _aligned(stage: Stage, rank: int) -> bool:
 
 def _vars(node: Node) -> set[Var]:
     return {item for item in walk(node) if isinstance(item, Var)}
+
+
+def _is_packed(index_map: IndexMap) -> bool:
+    """Whether the map does more than permute axes; that pays only where it costs nothing at run time."""
+    return any(part.role != "whole" for part in index_map.parts)
 
 
 def _plain_type(type_: TensorType, index_map: IndexMap) -> TensorType:

@@ -169,13 +169,14 @@ def _touched(buffer: Buffer, body: Stmt, ranges: LoopRanges) -> list[tuple[Expr,
     """Return (low, extent) per dimension of what ``body`` touches of ``buffer``, relative to the loops outside."""
     lows: list[list[Expr]] = [[] for _ in buffer.shape]
     highs: list[list[Expr]] = [[] for _ in buffer.shape]
+    analyzer = ranges.analyzer
     for indices, inside in _accesses(buffer, body, ()):
         variables = {loop.var: (loop.begin, loop.extent) for loop in inside}
         for dim, index in enumerate(indices):
-            low, high = project(index, variables)
+            limits = project(index, variables, analyzer)
+            low, high = limits if limits is not None else (Const(0), buffer.shape[dim] - 1)
             lows[dim].append(low)
             highs[dim].append(high)
-    analyzer = ranges.analyzer
     return [
         _hull(analyzer, low, high, extent) for low, high, extent in zip(lows, highs, buffer.shape, strict=True)
     ]
