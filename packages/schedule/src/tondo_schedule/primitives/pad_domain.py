@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tondo.ir import Const, Load, TensorFunction, Var, ceildiv, mul, substitute, walk
+from tondo.ir import Const, Load, TensorFunction, Var, ceildiv, floordiv, mul, substitute, walk
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import analyzer_for, block_at, block_place, loop_at, loop_place, put, single_store, with_body
 
@@ -42,6 +42,7 @@ def apply(function: TensorFunction, block: str, loop: Var, multiple: int) -> tup
     it = iters[0]
     analyzer = analyzer_for(function, place)
     extent = analyzer.simplify(mul(ceildiv(it.extent, Const(multiple)), multiple))
+    panel, panels = floordiv(it.var, Const(multiple)), analyzer.simplify(ceildiv(it.extent, Const(multiple)))
     inner = analyzer_for(function)
     for item in node.iters:
         inner = inner.with_range(item.var, Const(0), extent if item is it else item.extent)
@@ -49,6 +50,8 @@ def apply(function: TensorFunction, block: str, loop: Var, multiple: int) -> tup
         if not isinstance(load, Load) or load.buffer == store.buffer:
             continue
         for index, size in zip(load.indices, load.buffer.shape, strict=True):
+            if index == panel and analyzer.simplify(size) == panels:
+                continue  # position // multiple is below extent / multiple by construction
             if not (inner.prove(index >= 0) and inner.prove(index < size)):
                 refuse("pad_domain", subject, f"a load of '{load.buffer.name}' may leave it over the larger domain")
     buffer = store.buffer
