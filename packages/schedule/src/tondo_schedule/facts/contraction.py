@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tondo.ir import Binary, Block, Cast, Expr, IterVar, Load, Store, Var, walk
+from tondo.ir import Binary, Block, Cast, Const, Expr, IterVar, Load, Store, Var, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +88,4 @@ def _variables(load: Load) -> frozenset[Var]:
 
 
 def _plain(load: Load) -> bool:
-    return all(isinstance(index, Var) for index in load.indices)
+    return all(isinstance(index, (Var, Const)) for index in load.indices)
