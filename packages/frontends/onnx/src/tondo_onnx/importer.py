@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
 
 from tondo.diagnostics import Span, TondoError, fail
 from tondo.ir import Attrs, IRModule
@@ -91,7 +91,7 @@ class _Importer:
         graph = self.model.graph
         types = input_types(graph, self.options, self.builder.dims, self.builder.names, self.limits)
         params = {name: self.builder.parameter(name, kind) for name, kind in types.items()}
-        frame = _Frame({**params}, None, self._versions(self.model.opset_import), {})
+        frame = _Frame({**params}, None, self._versions(self.model.opset_import, 1), {})
         results = self._graph(graph, frame)
         if self.problems:
             self.problems.refuse(self.place)
@@ -102,9 +102,10 @@ class _Importer:
         name = self.options.name or PurePath(self.place).stem.strip("<>") or "model"
         return IRModule.of(main, constants=self.builder.constants, attrs=Attrs(name=name))
 
-    def _versions(self, imports: Sequence[object]) -> dict[str, int]:
-        versions = {domain_of(entry.domain): int(entry.version) for entry in imports}  # type: ignore[attr-defined]
-        version = versions.setdefault("", 1)
+    def _versions(self, imports: Sequence[OperatorSetIdProto], standard: int) -> dict[str, int]:
+        """Return operator-set versions by domain; ``standard`` is that of the standard domain if it is not imported."""
+        versions = {domain_of(entry.domain): entry.version for entry in imports}
+        version = versions.setdefault("", standard)
         if version > NEWEST:
             fail("TND-M003", f"the model uses operator set {version}, the newest supported one is {NEWEST}",
                  span=Span(self.place), help=f"export the model with opset_version={NEWEST}")
@@ -153,28 +154,28 @@ class _Importer:
         found = [self._lookup(item, frame, f"node '{name}'") if item else None for item in node.input]
         broken = any(item and value is None for item, value in zip(node.input, found, strict=True))
         outer_source, self.builder.source = self.builder.source, name
+        known = len(self.problems)
         try:
             results = self._broken(node, name, frame) if broken else self._results(node, name, found, frame)
         except Unsupported as reason:
             self.problems.add(_operator(node, frame), str(reason), name)
-            results = ()
+            results = []
         except TondoError as error:
             raise _at_node(error, node, name) from error.__cause__
         finally:
             self.builder.source = outer_source
-        self._bind(node, results, frame)
+        self._bind(node, results, frame, report=not broken and len(self.problems) == known)
 
-    def _bind(self, node: NodeProto, results: Sequence[Value | None], frame: _Frame) -> None:
+    def _bind(self, node: NodeProto, results: Sequence[Value | None], frame: _Frame, *, report: bool) -> None:
         for position, output in enumerate(node.output):
             if not output:
                 continue
             value = results[position] if position < len(results) else None
             frame.values[output] = value
-            if value is None:
-                if results:
-                    self.problems.add(_operator(node, frame), f"output {position} is not supported", output)
-            else:
+            if value is not None:
                 self.builder.wish(value, output)
+            elif report:
+                self.problems.add(_operator(node, frame), f"output {position} is not supported", output)
 
     def _broken(self, node: NodeProto, name: str, frame: _Frame) -> tuple[Value, ...]:
         """Check a node whose inputs could not be converted as far as that is possible without them."""
@@ -192,7 +193,7 @@ class _Importer:
         attributes = attributes_of(node, f"node '{name}'", frame.attributes, self._array)
         own = self.functions.find(node)
         if own is not None:
-            return self._call(use_of(own, attributes.protos), name, inputs, frame)
+            return self._call(use_of(own, attributes.protos), node, name, inputs, frame)
         version = self._version(node, frame)
         converter = find_converter(domain_of(node.domain), node.op_type, version)
         if converter is not None:
@@ -202,7 +203,7 @@ class _Importer:
         use = standard_function(node, version, inputs, attributes.protos)
         if use is None:
             raise Unsupported("unknown operator")
-        return self._call(use, name, inputs, frame)
+        return self._call(use, node, name, inputs, frame)
 
     def _site(
         self, node: NodeProto, name: str, inputs: Sequence[Value | None], attributes: Attributes, frame: _Frame
@@ -234,30 +235,21 @@ class _Importer:
                    "functions must not call themselves")
         return frame.depth + 1
 
-    def _call(self, use: FunctionUse, name: str, inputs: Sequence[Value | None], frame: _Frame) -> list[Value | None]:
+    def _call(
+        self, use: FunctionUse, node: NodeProto, name: str, inputs: Sequence[Value | None], frame: _Frame
+    ) -> list[Value | None]:
         """Convert the body of a function with ``inputs`` for its parameters."""
         function = use.function
         if len(inputs) > len(function.input):
             fail("TND-M004", f"function '{function.name}' takes {len(function.input)} inputs, {len(inputs)} are given")
-        values: dict[str, Value | None] = dict(zip(function.input, inputs, strict=False))
-        versions = self._versions(function.opset_import) if function.opset_import else frame.versions
-        inner = _FunctionFrame(values, versions, use.attributes, self._deeper(frame), f"{name}/", function.input)
-        absent = [item for item in function.input if values.get(item) is None]
-        nodes = [_without(node, absent) for node in function.node] if absent else function.node
-        self._nodes(nodes, inner)
-        return [self._lookup(item, inner, f"the output of function '{function.name}'") for item in function.output]
-
-
-def _FunctionFrame(  # noqa: N802  makes a frame
-    values: dict[str, Value | None],
-    versions: Mapping[str, int],
-    attributes: Mapping[str, AttributeProto],
-    depth: int,
-    prefix: str,
-    parameters: Sequence[str],
-) -> _Frame:
-    present = {name: values[name] for name in parameters if values.get(name) is not None}
-    return _Frame(present, None, versions, attributes, depth, prefix)
+        given = {key: value for key, value in zip(function.input, inputs, strict=False) if value is not None}
+        versions = {**frame.versions, **self._versions(function.opset_import, frame.versions[""])}
+        inner = _Frame({**given}, None, versions, use.attributes, self._deeper(frame), f"{name}/")
+        absent = [item for item in function.input if item not in given]
+        self._nodes([_without(inside, absent) for inside in function.node] if absent else function.node, inner)
+        user = f"the output of function '{function.name}'"
+        wanted = zip(function.output, [*node.output, *[""] * len(function.output)], strict=False)
+        return [self._lookup(item, inner, user) if output else None for item, output in wanted]
 
 
 def _without(node: NodeProto, absent: Sequence[str]) -> NodeProto:

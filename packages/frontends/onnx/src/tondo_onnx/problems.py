@@ -32,14 +32,14 @@ class Problems:
         """Remember that ``node`` cannot be imported."""
         self._found.setdefault((operator, reason), []).append(node)
 
-    def __bool__(self) -> bool:
-        """Return whether there are any."""
-        return bool(self._found)
+    def __len__(self) -> int:
+        """Return how many nodes cannot be imported."""
+        return sum(len(nodes) for nodes in self._found.values())
 
     def refuse(self, place: str) -> NoReturn:
         """Raise TND-M003 with everything that was found, the most frequent first."""
         entries = sorted(self._found.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-        total = sum(len(nodes) for _, nodes in entries)
+        total = len(self)
         fail(
             "TND-M003",
             f"{total} node{'s' if total > 1 else ''} cannot be imported",

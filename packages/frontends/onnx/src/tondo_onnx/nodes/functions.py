@@ -68,13 +68,13 @@ def standard_function(
             given[name] = declared.default_value
     if schema.has_function:
         return FunctionUse(schema.function_body, given)  # type: ignore[arg-type]
-    if not schema.has_context_dependent_function or any(value is None for value in inputs):
+    if not schema.has_context_dependent_function:
         return None
     concrete = NodeProto()
     concrete.CopyFrom(node)
     del concrete.attribute[:]
     concrete.attribute.extend(attributes.values())
-    types = [_type_proto(value.type).SerializeToString() for value in inputs if value is not None]
+    types = [b"" if value is None else _type_proto(value.type).SerializeToString() for value in inputs]
     body = FunctionProto()
     body.ParseFromString(schema.get_context_dependent_function(concrete.SerializeToString(), types))
     return FunctionUse(body, given) if body.node else None
