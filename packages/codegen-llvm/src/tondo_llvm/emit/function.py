@@ -1,8 +1,8 @@
 """One lowered tensor function to the text of one LLVM module.
 
 Before: serial, unrolled and parallel loops over stores of scalar and vector expressions. After: the function
-``i32 tondo_fn.NAME(ptr ctx, params...)`` of hidden visibility, and ``__tondo_NAME`` if the function's attribute ``exported`` is
-true. Refused with TND-B004: blocks, vectorized loops, temporaries that do not fit the stack, unknown names.
+``i32 tondo_fn.NAME(ptr ctx, params...)`` of hidden visibility, and ``__tondo_NAME`` if the function's attribute
+``exported`` is true. Refused with TND-B004: blocks, vectorized loops, temporaries that do not fit the stack, unknown names.
 """
 
 from __future__ import annotations
