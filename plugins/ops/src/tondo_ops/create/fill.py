@@ -24,7 +24,7 @@ def _define_range(call: OpCall) -> TensorFunction:
     builder, _ = start(call)
     work = FLOAT64 if out.dtype.is_float else INT64
     first, step = _scalar(number_or_expr(call, "start", 0), work), _scalar(number_or_expr(call, "step", 1), work)
-    y = builder.compute("y", out.dims, lambda i: (first + i.astype(work) * step).astype(out.dtype))
+    y = builder.compute("y", out.dims, lambda *i: (first + i[0].astype(work) * step).astype(out.dtype))
     return builder.build(y)
 
 
@@ -55,7 +55,7 @@ def _define_eye(call: OpCall) -> TensorFunction:
     k = integer(call, "k", 0)
     builder, _ = start(call)
     one, zero = const(1, out.dtype), const(0, out.dtype)
-    y = builder.compute("y", out.dims, lambda i, j: select(j.eq(i + k), one, zero))
+    y = builder.compute("y", out.dims, lambda *i: select(i[1].eq(i[0] + k), one, zero))
     return builder.build(y)
 
 

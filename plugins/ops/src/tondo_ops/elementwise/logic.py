@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tondo.ir import Binary, Compare, Expr, OpCall, Operator, TensorType, logical_and, logical_or, select
+from tondo.ir.expr import CompareOp
 from tondo_ops.elementwise.build import boolean, broadcasting, variadic
 from tondo_ops.support.attributes import refuse
 from tondo_ops.support.typing import broadcast, count, one_dtype, want_bool, want_integer, want_numeric
 
-_COMPARISONS = (
+_COMPARISONS: tuple[tuple[str, CompareOp], ...] = (
     ("equal", "eq"),
     ("not_equal", "ne"),
     ("less", "lt"),
@@ -26,8 +27,8 @@ def _comparable(call: OpCall, value: TensorType) -> None:
     want_numeric(call, value)
 
 
-def _compare(op: str) -> Callable[[OpCall, Sequence[Expr]], Expr]:
-    return lambda _call, values: Compare(op, values[0], values[1])  # type: ignore[arg-type]  # from the table above
+def _compare(op: CompareOp) -> Callable[[OpCall, Sequence[Expr]], Expr]:
+    return lambda _call, values: Compare(op, values[0], values[1])
 
 
 def _shift(op: str) -> Callable[[OpCall, Sequence[Expr]], Expr]:

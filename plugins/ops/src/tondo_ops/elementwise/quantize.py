@@ -36,6 +36,13 @@ def _check_parameters(call: OpCall) -> None:
             agree(call, parameter.dims[0], x.dims[axis_of(call, x.rank, default=1)], "length of the scale and channels")
 
 
+def _check_zero(call: OpCall, dtype: DType) -> None:
+    """Refuse a zero point that is not of the quantised type."""
+    for zero in call.args[2:]:
+        if zero.dtype != dtype:
+            refuse(call, f"the zero point has dtype {zero.dtype}, the quantised values {dtype}")
+
+
 def _infer_quantize(call: OpCall) -> tuple[TensorType, ...]:
     count(call, 2, 3)
     want_float(call, call.args[0])
@@ -43,8 +50,7 @@ def _infer_quantize(call: OpCall) -> tuple[TensorType, ...]:
     dtype = element_type(call, "dtype")
     if not dtype.is_integer or dtype.bits > INT32.bits:
         refuse(call, f"cannot quantise to {dtype}")
-    if len(call.args) > 2 and call.args[2].dtype != dtype:
-        refuse(call, f"the zero point has dtype {call.args[2].dtype}, the result {dtype}")
+    _check_zero(call, dtype)
     return (TensorType(call.args[0].dims, dtype),)
 
 
@@ -52,8 +58,7 @@ def _infer_dequantize(call: OpCall) -> tuple[TensorType, ...]:
     count(call, 2, 3)
     want_integer(call, call.args[0])
     _check_parameters(call)
-    if len(call.args) > 2 and call.args[2].dtype != call.args[0].dtype:
-        refuse(call, f"the zero point has dtype {call.args[2].dtype}, the input {call.args[0].dtype}")
+    _check_zero(call, call.args[0].dtype)
     return (TensorType(call.args[0].dims, call.args[1].dtype),)
 
 

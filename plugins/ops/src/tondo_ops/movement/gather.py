@@ -83,7 +83,7 @@ def _infer_nd(call: OpCall) -> tuple[TensorType, ...]:
 def _define_nd(call: OpCall) -> TensorFunction:
     (out,) = _infer_nd(call)
     batch = integer(call, "batch_dims", 0)
-    depth = index_depth(call, *call.args, batch)
+    depth = index_depth(call, call.args[0], call.args[1], batch)
     builder, (x, indices) = start(call, "x", "indices")
     cut = indices.rank - 1
 

@@ -193,10 +193,10 @@ def _interpolated(call: OpCall, builder: Compute, x: Buffer, item: _Axis) -> Buf
     """Return ``x`` resampled along one axis."""
     axis, size = item.axis, item.size
     lower = builder.compute(
-        f"lower{axis}", (item.result,), lambda i: intrin("floor", _coordinate(call, item, i)).astype(INT64)
+        f"lower{axis}", (item.result,), lambda *i: intrin("floor", _coordinate(call, item, i[0])).astype(INT64)
     )
     fraction = builder.compute(
-        f"fraction{axis}", (item.result,), lambda i: _coordinate(call, item, i) - at(lower, (i,)).astype(FLOAT32)
+        f"fraction{axis}", (item.result,), lambda *i: _coordinate(call, item, i[0]) - at(lower, i).astype(FLOAT32)
     )
     cubic = choice(call, "mode", ("nearest", "linear", "cubic"), "nearest") == "cubic"
     excluded = cubic and flag(call, "exclude_outside", default=False)

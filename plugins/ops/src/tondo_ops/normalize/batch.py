@@ -41,9 +41,11 @@ def _define(call: OpCall) -> TensorFunction:
         return at(scale, (c,)).astype(dtype) / intrin("sqrt", at(variance, (c,)).astype(dtype) + epsilon)
 
     factor = builder.compute("factor", scale.shape, factor_of)
-    shift = builder.compute(
-        "shift", scale.shape, lambda c: at(bias, (c,)).astype(dtype) - at(mean, (c,)).astype(dtype) * at(factor, (c,))
-    )
+
+    def shift_of(c: Expr) -> Expr:
+        return at(bias, (c,)).astype(dtype) - at(mean, (c,)).astype(dtype) * at(factor, (c,))
+
+    shift = builder.compute("shift", scale.shape, shift_of)
 
     def value(*i: Expr) -> Expr:
         return (at(x, i).astype(dtype) * at(factor, (i[1],)) + at(shift, (i[1],))).astype(out.dtype)

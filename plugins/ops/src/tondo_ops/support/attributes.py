@@ -6,7 +6,7 @@ Every reader takes the call, the name and a default; an attribute of a wrong typ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from tondo.diagnostics import fail
 from tondo.ir import DType, Expr, OpCall, TensorType, as_expr
@@ -98,7 +98,7 @@ def _items(call: OpCall, name: str, default: object) -> tuple[object, ...]:
     value = _value(call, name, default)
     if not isinstance(value, tuple):
         refuse(call, f"attribute '{name}' must be a tuple")
-    return value
+    return cast("tuple[object, ...]", value)
 
 
 def ints(call: OpCall, name: str, default: tuple[int, ...] | _Missing = MISSING) -> tuple[int, ...]:

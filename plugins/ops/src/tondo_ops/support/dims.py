@@ -66,7 +66,8 @@ def total(values: Iterable[Expr]) -> Expr:
 
 def exact_quotient(dividends: Sequence[Expr], divisors: Sequence[Expr]) -> Expr:
     """Return ``product(dividends) / product(divisors)``, which is taken to be whole; common factors cancel first."""
-    above, below = list(dividends), []
+    above = list(dividends)
+    below: list[Expr] = []
     for divisor in divisors:
         match = next((i for i, value in enumerate(above) if same(value, divisor)), None)
         if match is None:
