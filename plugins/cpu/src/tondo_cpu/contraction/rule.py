@@ -71,7 +71,21 @@ def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContex
         roles = current_roles(schedule, anchor, epilogue)
         if roles is None or roles.panel is None:
             return None
+    roles = _accumulators_in_order(schedule, anchor, epilogue, roles)
+    if roles is None:
+        return None
     merge_rows(schedule, anchor, epilogue, roles.rows)
+    return current_roles(schedule, anchor, epilogue)
+
+
+def _accumulators_in_order(schedule: Schedule, anchor: str, epilogue: str, roles: Roles) -> Roles | None:
+    """Arrange the accumulators with the vector axis last and the row axis before it."""
+    store = single_store(schedule.block(anchor), "contraction")
+    wanted = [roles.vector.var, *(it.var for it in roles.rows), *(it.var for it in reversed(roles.outer))]
+    order = IndexMap.permutation([store.indices.index(var) for var in reversed(wanted)])
+    if order.is_identity:
+        return roles
+    schedule.transform_layout(store.buffer.name, order)
     return current_roles(schedule, anchor, epilogue)
 
 

@@ -5,6 +5,7 @@ The estimate of a tile is the part of the multiply-add peak it can reach:
 * legal: ``rows * vectors + vectors + 1`` registers (accumulators, one row of the right operand, one broadcast);
 * latency: at least ``latency * units`` independent accumulators;
 * loads: ``rows`` broadcasts and ``vectors`` loads per step must not exceed what the load units deliver;
+* streaming: the panel of the right operand comes from the second cache, at half the rate of loads;
 * waste: rows and columns beyond the edge.
 """
 
@@ -39,7 +40,8 @@ def efficiency(tile: Tile, rows: int | None, columns: int | None, machine: Machi
     cycles = products / FMA_PER_CYCLE
     loads = min(1.0, cycles / ((tile.rows + tile.vectors) / LOADS_PER_CYCLE))
     reuse = products / (products + _OVERHEAD * (tile.rows + tile.vectors))
-    return latency * loads * reuse * _filled(rows, tile.rows) * _filled(columns, tile.vectors * machine.lanes)
+    stream = min(1.0, cycles / (2 * tile.vectors)) ** 0.25
+    return latency * loads * reuse * stream * _filled(rows, tile.rows) * _filled(columns, tile.vectors * machine.lanes)
 
 
 def _filled(extent: int | None, tile: int) -> float:
