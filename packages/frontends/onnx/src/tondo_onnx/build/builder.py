@@ -1,0 +1,197 @@
+"""The builder: emits bindings for operator calls, with the types that the operator library infers.
+
+Values are named when the function is finished, so that the result of the last of several bindings of a node gets the
+name that the model gives it. Tensors whose elements are known become constants or shape values only where they are
+needed as tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tondo.ir import (
+    INT64, Atom, Attrs, Binding, Call, Const, ConstantData, ConstantRef, DType, Expr, GraphFunction, GraphVar, OpCall, Operator,
+    ShapeValue, TensorType, cast, dims, dtype,
+)
+from tondo_onnx.build.dims import Dimensions, static
+from tondo_onnx.build.fold import EVALUATORS, Request, evaluate
+from tondo_onnx.build.names import Names
+from tondo_onnx.build.values import Ratio, Value, settled
+from tondo_onnx.limits import Limits
+from tondo_onnx.problems import MissingOperator
+
+
+@dataclass(slots=True)
+class Builder:
+    """A graph function in the making.
+
+    Attributes:
+        operators: the operator library.
+        dims: symbols and arithmetic on dimensions.
+        limits: caps.
+        names: names that are taken.
+        source: the node that is being converted, for the bindings that it leads to.
+        rebatched: whether the user replaced shapes of inputs.
+    """
+
+    operators: Mapping[str, Operator]
+    dims: Dimensions
+    limits: Limits
+    names: Names
+    source: str | None = None
+    rebatched: bool = False
+    bindings: list[Binding] = field(default_factory=list[Binding])
+    constants: dict[str, ConstantData] = field(default_factory=dict[str, ConstantData])
+    _wanted: dict[str, str] = field(default_factory=dict[str, str])
+
+    # -- values
+
+    def parameter(self, name: str, type: TensorType) -> Value:  # noqa: A002
+        """Return a parameter of the function; ``name`` is claimed."""
+        return Value(type, GraphVar(self.names.claim(name), type), None, name)
+
+    def constant(self, array: np.ndarray, hint: str) -> Value:
+        """Return a constant; it enters the module when it is used as a tensor."""
+        return Value(TensorType(dims(array.shape), dtype(array.dtype)), None, array, hint)
+
+    def scalar(self, number: float | bool, kind: DType, shape: tuple[int, ...] = ()) -> Value:
+        """Return a constant of one number."""
+        return self.constant(np.full(shape, number, kind.numpy), "scalar")
+
+    def known(self, elements: np.ndarray, kind: DType, hint: str) -> Value:
+        """Return a tensor whose elements are numbers and sizes."""
+        done = settled(elements, kind)
+        return Value(TensorType(dims(done.shape), kind), None, done, hint)
+
+    def sizes(self, values: Sequence[Expr], hint: str = "shape") -> Value:
+        """Return the int64 vector of ``values``."""
+        elements = np.empty(len(values), object)
+        elements[:] = list(values)
+        return self.known(elements, INT64, hint)
+
+    def wish(self, value: Value, name: str) -> None:
+        """Call the tensor of ``value`` ``name`` unless it has got a name already."""
+        value.hint = name if value.atom is None else value.hint
+        if isinstance(value.atom, GraphVar):
+            self._wanted.setdefault(value.atom.name, name)
+
+    # -- calls
+
+    def call(self, op: str, args: Sequence[Value], attrs: Mapping[str, object], results: int = 1) -> tuple[Value, ...]:
+        """Return the results of an operator call, evaluated now if everything about it is known.
+
+        Raises:
+            TondoError: TND-M006 if the arguments do not fit the operator.
+            MissingOperator: if the operator library lacks ``op``.
+        """
+        operator = self.operators.get(op)
+        if operator is None:
+            raise MissingOperator(op)
+        frozen = Attrs(attrs)
+        types = operator.infer(OpCall(op, tuple(arg.type for arg in args), frozen))
+        if results == 1 and len(types) == 1:
+            known = self._evaluate(op, args, frozen, types[0])
+            if known is not None:
+                return (known,)
+        return self._emit(Call(op, tuple(self.atom(arg) for arg in args), frozen), types, op)
+
+    def _evaluate(self, op: str, args: Sequence[Value], attrs: Attrs, type: TensorType) -> Value | None:  # noqa: A002
+        if op not in EVALUATORS:
+            return None
+        shape = static(type.dims)
+        if shape is None or math.prod(shape) > self.limits.known_elements:
+            return None
+        if any(arg.elements is None or arg.elements.size > self.limits.known_elements for arg in args):
+            return None
+        elements = evaluate(op, Request(args, attrs, shape, type.dtype, self.dims))
+        return None if elements is None else self.known(elements, type.dtype, op)
+
+    def _emit(self, operation: Call | ShapeValue, types: Sequence[TensorType], stem: str) -> tuple[Value, ...]:
+        made: list[Value] = []
+        variables: list[GraphVar] = []
+        for position, kind in enumerate(types):
+            variable = GraphVar(f"%{len(self.bindings)}.{position}.{stem}", kind)
+            variables.append(variable)
+            made.append(Value(kind, variable, None, stem))
+        self.bindings.append(Binding(tuple(variables), operation, self.source))
+        return tuple(made)
+
+    # -- tensors
+
+    def atom(self, value: Value) -> Atom:
+        """Return ``value`` as a tensor of the graph; constants and sizes are made into one when first needed."""
+        if value.atom is None:
+            numbers = value.numbers
+            value.atom = self._constant(numbers, value.hint) if numbers is not None else self._computed(value)
+        return value.atom
+
+    def _constant(self, array: np.ndarray, hint: str) -> ConstantRef:
+        name = self.names.claim(hint, "c")
+        data = ConstantData(array)
+        self.constants[name] = data
+        return ConstantRef(name, data.type)
+
+    def _computed(self, value: Value) -> Atom:
+        """Return the tensor of sizes: a shape value, reshaped, converted and divided as needed."""
+        elements = value.elements
+        if elements is None:
+            msg = "a value without a tensor and without elements"
+            raise AssertionError(msg)
+        flat = [_as_size(item) for item in elements.reshape(-1)]
+        numerators = tuple(self.dims.simplify(numerator) for numerator, _ in flat)
+        scalar = elements.ndim == 0
+        kind = TensorType(() if scalar else dims((len(flat),)), INT64)
+        (result,) = self._emit(ShapeValue(numerators, scalar), (kind,), value.hint)
+        if elements.ndim > 1:
+            (result,) = self._emit_call("reshape", (result,), {"shape": elements.shape})
+        if value.dtype != INT64:
+            (result,) = self._emit_call("cast", (result,), {"dtype": value.dtype})
+        if any(denominator != 1 for _, denominator in flat):
+            below = np.array([denominator for _, denominator in flat]).astype(value.dtype.numpy).reshape(elements.shape)
+            (result,) = self._emit_call("div", (result, self.constant(below, "denominators")), {})
+        return self.atom(result)
+
+    def _emit_call(self, op: str, args: Sequence[Value], attrs: Mapping[str, object]) -> tuple[Value, ...]:
+        return self.call(op, args, attrs)
+
+    # -- the function
+
+    def finish(self, params: Sequence[Value], results: Sequence[Value], attrs: Mapping[str, object]) -> GraphFunction:
+        """Return the function ``main`` with all values named."""
+        final = tuple(self.atom(result) for result in results)
+        renamed: dict[str, GraphVar] = {}
+        bindings = [self._renamed(binding, renamed) for binding in self.bindings]
+        inputs = tuple(param.atom for param in params if isinstance(param.atom, GraphVar))
+        return GraphFunction("main", inputs, tuple(bindings), tuple(_new(atom, renamed) for atom in final), Attrs(attrs))
+
+    def _renamed(self, binding: Binding, renamed: dict[str, GraphVar]) -> Binding:
+        operation = binding.operation
+        if isinstance(operation, Call):
+            operation = replace(operation, args=tuple(_new(arg, renamed) for arg in operation.args))
+        variables: list[GraphVar] = []
+        for variable in binding.vars:
+            name = self.names.claim(self._wanted.get(variable.name, variable.name.rsplit(".", 1)[-1]))
+            variables.append(replace(variable, name=name))
+            renamed[variable.name] = variables[-1]
+        return replace(binding, vars=tuple(variables), operation=operation)
+
+
+def _new(atom: Atom, renamed: Mapping[str, GraphVar]) -> Atom:
+    return renamed.get(atom.name, atom) if isinstance(atom, GraphVar) else atom
+
+
+def _as_size(item: object) -> tuple[Expr, int]:
+    if isinstance(item, Ratio):
+        return item.numerator, item.denominator
+    if isinstance(item, Expr):
+        return cast(INT64, item), 1
+    if isinstance(item, (bool, int)):
+        return Const(int(item)), 1
+    if isinstance(item, float):
+        above, below = item.as_integer_ratio()
+        return Const(above), below
+    raise TypeError(type(item))
