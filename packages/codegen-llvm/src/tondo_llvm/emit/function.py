@@ -2,7 +2,8 @@
 
 Before: serial, unrolled and parallel loops over stores of scalar and vector expressions. After: the function
 ``i32 tondo_fn.NAME(ptr ctx, params...)`` of hidden visibility, and ``__tondo_NAME`` if the function's attribute
-``exported`` is true. Refused with TND-B004: blocks, vectorized loops, temporaries that do not fit the stack, unknown names.
+``exported`` is true. Refused with TND-B004: blocks, vectorized loops, temporaries that do not fit the stack, unknown
+names.
 """
 
 from __future__ import annotations
