@@ -9,7 +9,7 @@ import pytest
 from tondo.diagnostics import TondoError
 from tondo.driver.compile import compile
 from tondo.driver.plan import make_plan
-from tondo.ir import IRModule
+from tondo.ir import FLOAT32, Binding, Call, GraphFunction, GraphVar, IRModule, TensorType, dims
 from tondo.passes import Dump, Timing
 from tondo_runtime import Artifact
 
@@ -241,3 +241,14 @@ def test_a_component_that_breaks_is_named(world, component):
 def test_bounds_of_dimensions_reach_the_manifest(world):
     model = build(world, world.model(), config={"dimensions": {"n": {"min": 5}}})
     assert [(symbol.name, symbol.minimum) for symbol in model.engine.manifest.symbols] == [("n", 5)]
+
+
+def test_what_passes_ensure_is_verified(world, monkeypatch):
+    x, y = (GraphVar(name, TensorType(dims((3,)), FLOAT32)) for name in "xy")
+    module = IRModule.of(GraphFunction("main", (x,), (Binding((y,), Call("toy.op", (x,))),), (y,)))
+    lower = world.extensions.passes["toy.lower"]
+    monkeypatch.setattr(lower, "ensures", frozenset({"defined"}))
+    with pytest.raises(TondoError, match=r"the pass 'toy\.lower' ensures 'defined'") as caught:
+        build(world, module)
+    assert caught.value.code == "TND-B002"
+    assert build(world, module, config={"verify": "never"}).name == "model"

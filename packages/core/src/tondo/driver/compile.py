@@ -16,6 +16,7 @@ from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
 from tondo.driver.source import dimensions_of
 from tondo.ir import IRModule
 from tondo.passes import Instrument, Miss, Progress, Reporter, SilentReporter, TimePasses, Timing, run_pipeline
+from tondo.passes.verify import verifiers
 from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
 from tondo.script import script
 from tondo.support.version import __version__
@@ -100,7 +101,12 @@ def lower(plan: Plan, tools: Tools) -> IRModule:
     instruments = [TimePasses(tools.timing), Progress(tools.reporter), *tools.instruments]
     with tools.timing.measure("passes"):
         return run_pipeline(
-            module, plan.passes, pass_context(plan, tools.reporter), instruments, verify=plan.file.config.verify
+            module,
+            plan.passes,
+            pass_context(plan, tools.reporter),
+            instruments,
+            verifiers=verifiers(),
+            verify=plan.file.config.verify,
         )
 
 
