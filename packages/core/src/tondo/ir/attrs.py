@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+import math
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from typing import TypeAlias, cast
 
 from tondo.ir.dtype import DType
 from tondo.ir.expr import Expr
 
-AttrValue: TypeAlias = "int | float | str | bool | None | DType | Expr | tuple[AttrValue, ...] | Attrs"
+AttrValue: TypeAlias = "int | float | str | bool | DType | Expr | tuple[AttrValue, ...] | Attrs | None"
 
 
 class Attrs(Mapping[str, AttrValue]):
     """An immutable mapping of attribute names to values.
 
     Values are numbers, strings, booleans, None, dtypes, expressions, tuples of these and nested ``Attrs``.
-    Lists are taken as tuples and dictionaries as ``Attrs``. Order does not count in equality.
+    Lists are taken as tuples and dictionaries as ``Attrs``. Order does not count in equality; types do (1, 1.0 and True
+    differ), and floating-point numbers are compared by their bits, so that NaN equals itself and -0.0 differs from 0.0.
     """
 
-    __slots__ = ("_hash", "_items")
+    __slots__ = ("_items", "_key")
 
     def __init__(self, values: Mapping[str, object] | None = None, /, **more: object) -> None:
         """Take the pairs of ``values`` and of the keywords."""
         merged = {**(values or {}), **more}
         self._items: dict[str, AttrValue] = {name: freeze(value) for name, value in merged.items()}
-        self._hash: int | None = None
+        self._key: frozenset[object] | None = None
 
     def __getitem__(self, name: str) -> AttrValue:
         """Return the value of ``name``."""
@@ -38,19 +42,20 @@ class Attrs(Mapping[str, AttrValue]):
         """Return the number of attributes."""
         return len(self._items)
 
+    def _compared(self) -> frozenset[object]:
+        if self._key is None:
+            self._key = frozenset((name, _comparable(value)) for name, value in self._items.items())
+        return self._key
+
     def __hash__(self) -> int:
         """Return a hash that follows equality."""
-        if self._hash is None:
-            self._hash = hash(frozenset((name, type(value).__name__, value) for name, value in self._items.items()))
-        return self._hash
+        return hash(self._compared())
 
     def __eq__(self, other: object) -> bool:
         """Compare names, values and the types of the values."""
         if not isinstance(other, Attrs):
             return NotImplemented
-        return self._items == other._items and all(
-            type(value) is type(other._items[name]) for name, value in self._items.items()
-        )
+        return self is other or self._compared() == other._compared()
 
     def __repr__(self) -> str:
         """Return ``Attrs(name=value, ...)``."""
@@ -68,17 +73,33 @@ class Attrs(Mapping[str, AttrValue]):
 EMPTY = Attrs()
 
 
+def _comparable(value: AttrValue) -> object:
+    match value:
+        case float():
+            return "nan" if math.isnan(value) else struct.pack("<d", value)
+        case tuple():
+            return tuple(_comparable(item) for item in value)
+        case _:
+            return (type(value).__name__, value)
+
+
 def freeze(value: object) -> AttrValue:
     """Return ``value`` as an attribute value.
 
     Raises:
         TypeError: if it is of a type that attributes cannot hold.
     """
-    if value is None or isinstance(value, (bool, int, float, str, DType, Expr, Attrs)):
+    if value is None or isinstance(value, (bool, DType, Expr, Attrs)):
         return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
     if isinstance(value, (tuple, list)):
-        return tuple(freeze(item) for item in value)
+        return tuple(freeze(item) for item in cast("Sequence[object]", value))
     if isinstance(value, Mapping):
-        return Attrs({str(name): item for name, item in value.items()})
+        return Attrs({str(name): item for name, item in cast("Mapping[object, object]", value).items()})
     msg = f"attributes cannot hold a {type(value).__name__}"
     raise TypeError(msg)

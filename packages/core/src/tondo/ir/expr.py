@@ -92,11 +92,12 @@ class Const(Expr):
     span: Span | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Normalise the Python type of the value to the dtype."""
+        """Normalise the Python type of the value to the dtype; there is one NaN."""
         if self.dtype.is_bool:
             object.__setattr__(self, "value", bool(self.value))
         elif self.dtype.is_float:
-            object.__setattr__(self, "value", float(self.value))
+            number = float(self.value)
+            object.__setattr__(self, "value", math.nan if math.isnan(number) else number)
         else:
             object.__setattr__(self, "value", int(self.value))
 

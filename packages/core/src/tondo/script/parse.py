@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable, Mapping
 from typing import overload
 
 from tondo.diagnostics import Diagnostic, Span, TondoError
-from tondo.ir import ConstantData, GraphFunction, IRModule, TensorFunction
+from tondo.ir import Attrs, ConstantData, GraphFunction, IRModule, TensorFunction
 from tondo.script.parse_graph import ModuleReader
 from tondo.script.reader import Source
 
@@ -28,40 +27,49 @@ def parse(text: str, *, constants: Mapping[str, ConstantData] | None = None, fil
         TondoError: TND-S001 (syntax), TND-S002 (unknown name), TND-S003 (types), with line and column.
     """
     source = Source(text, file)
-    return ModuleReader(source, given=constants or {}).module(_tree(source))
+    try:
+        return ModuleReader(source, given=constants or {}).module(_tree(source))
+    except RecursionError:
+        raise TondoError(Diagnostic("TND-S001", "the script is nested too deeply", Span(file, 1, 1, 1, 1))) from None
 
 
 def parse_function(function: PyFunction) -> TensorFunction | GraphFunction:
-    """Return the function of the IR that the source of a decorated Python function writes."""
-    source = _source(function)
-    (tree,) = _tree(source).body
-    assert isinstance(tree, ast.FunctionDef)  # noqa: S101  the source of a function is a function
+    """Return the function of the IR that the source of a Python function in script syntax writes.
+
+    Its decorator, ``tensor_function`` or ``graph_function``, says which kind it is.
+
+    Raises:
+        TondoError: TND-S..., at the place in the user's file.
+    """
+    source, tree = _source(function)
     return ModuleReader(source).function(tree)
 
 
 @overload
 def tensor_function(function: PyFunction) -> TensorFunction: ...
 @overload
-def tensor_function(*, outputs: int = 1, attrs: Mapping[str, object] | None = None) -> Callable[[PyFunction], TensorFunction]: ...
+def tensor_function(
+    *, outputs: int = 1, attrs: Mapping[str, object] | None = None
+) -> Callable[[PyFunction], TensorFunction]: ...
 def tensor_function(
     function: PyFunction | None = None, *, outputs: int = 1, attrs: Mapping[str, object] | None = None
 ) -> TensorFunction | Callable[[PyFunction], TensorFunction]:
     """Turn a Python function in script syntax into a tensor function. It is read, never run.
 
+    The file should begin with ``from __future__ import annotations``, because the annotations are script too.
+
     Args:
         function: the function, when used as ``@tensor_function``.
         outputs: how many of the last buffers are written, when used as ``@tensor_function(outputs=...)``.
-        attrs: attributes of the function, as literals.
+        attrs: attributes of the function.
 
     Raises:
         TondoError: TND-S..., at the place in the user's file.
     """
-    del outputs, attrs  # the parser reads them from the source
 
     def convert(python: PyFunction) -> TensorFunction:
-        made = parse_function(python)
-        assert isinstance(made, TensorFunction)  # noqa: S101  the decorator decides the kind
-        return made
+        source, tree = _source(python)
+        return ModuleReader(source).tensor_function(tree, outputs, Attrs(attrs))
 
     return convert if function is None else convert(function)
 
@@ -75,15 +83,17 @@ def graph_function(
 ) -> GraphFunction | Callable[[PyFunction], GraphFunction]:
     """Turn a Python function in script syntax into a graph function. It is read, never run.
 
+    Args:
+        function: the function, when used as ``@graph_function``.
+        attrs: attributes of the function, when used as ``@graph_function(attrs=...)``.
+
     Raises:
         TondoError: TND-S..., at the place in the user's file.
     """
-    del attrs  # the parser reads them from the source
 
     def convert(python: PyFunction) -> GraphFunction:
-        made = parse_function(python)
-        assert isinstance(made, GraphFunction)  # noqa: S101  the decorator decides the kind
-        return made
+        source, tree = _source(python)
+        return ModuleReader(source).graph_function(tree, Attrs(attrs))
 
     return convert if function is None else convert(function)
 
@@ -92,20 +102,41 @@ def _tree(source: Source) -> ast.Module:
     try:
         return ast.parse(source.text)
     except SyntaxError as error:
-        line, column = (error.lineno or 1) + source.first_line - 1, (error.offset or 1) + source.indent
+        line, column = (error.lineno or 1) + source.first_line - 1, error.offset or 1
         raise TondoError(
             Diagnostic("TND-S001", error.msg, Span(source.file, line, column, line, column + 1), source.line(line))
         ) from None
+    except (ValueError, MemoryError) as error:  # a null byte; nesting beyond the Python parser's stack
+        message = str(error) or "the script is nested too deeply"
+        raise TondoError(Diagnostic("TND-S001", message, Span(source.file, 1, 1, 1, 1))) from None
 
 
-def _source(function: PyFunction) -> Source:
+def _source(function: PyFunction) -> tuple[Source, ast.FunctionDef]:
+    """Return the text of ``function`` and its syntax tree, with the lines and columns of the file."""
     try:
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError) as error:
         raise TondoError(
-            Diagnostic("TND-S001", "the source of the function is not at hand", notes=(str(error),),
-                       help="write it in a file or a notebook cell, or use parse(text)")
+            Diagnostic(
+                "TND-S001",
+                "the source of the function is not at hand",
+                notes=(str(error),),
+                help="write it in a file or a notebook cell, or use parse(text)",
+            )
         ) from None
-    text = "".join(lines)
-    indent = len(lines[0]) - len(lines[0].lstrip())
-    return Source(textwrap.dedent(text), inspect.getsourcefile(function) or "<script>", first, indent)
+    file = inspect.getsourcefile(function) or "<script>"
+    if lines[0][0].isspace():  # an indented function needs something around it
+        source = Source("".join(["if True:\n", *lines]), file, first - 1)
+        (outer,) = _tree(source).body
+        assert isinstance(outer, ast.If)
+        tree = outer.body[0]
+    else:
+        source = Source("".join(lines), file, first)
+        tree = _tree(source).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise TondoError(
+            Diagnostic(
+                "TND-S001", "only a function written with 'def' can be read", source.span(tree), lines[0].rstrip()
+            )
+        )
+    return source, tree

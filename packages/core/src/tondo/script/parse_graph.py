@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from tondo.diagnostics import suggest
 from tondo.ir import (
-    Atom, Attrs, Binding, Call, CallDps, CallGraph, CallPacked, ConstantData, ConstantRef, Function, GraphFunction, GraphRegion, GraphVar,
-    IfRegion, IRModule, LoopRegion, MatchShape, Operation, ShapeValue, TensorType, Type,
+    Atom,
+    Attrs,
+    Binding,
+    Call,
+    CallDps,
+    CallGraph,
+    CallPacked,
+    ConstantData,
+    ConstantRef,
+    DType,
+    Function,
+    GraphFunction,
+    GraphRegion,
+    GraphVar,
+    IfRegion,
+    IRModule,
+    LoopRegion,
+    MatchShape,
+    Operation,
+    ShapeValue,
+    TensorType,
+    Type,
 )
 from tondo.script.parse_tensor import TensorReader
 
-_CALLS = ("call", "call_dps", "call_packed", "call_graph", "shape_value", "match_shape", "if_region", "loop_region")
+_OPTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "call": ("attrs",),
+    "call_dps": ("scalars",),
+    "call_packed": ("attrs", "effect"),
+    "call_graph": (),
+    "shape_value": ("scalar",),
+    "match_shape": (),
+    "if_region": (),
+    "loop_region": (),
+}
+"""The forms of operations and their keyword arguments."""
+_EFFECTS: Final = ("pure", "inplace", "io")
 
 
 @dataclass
@@ -33,10 +66,9 @@ class ModuleReader(TensorReader):
         functions: dict[str, Function] = {}
         for stmt in tree.body:
             if isinstance(stmt, ast.FunctionDef):
-                function = self.function(stmt)
-                if function.name in functions:
-                    self.fail(stmt, f"function '{function.name}' is defined twice")
-                functions[function.name] = function
+                if stmt.name in functions:
+                    self.fail(stmt, f"function '{stmt.name}' is defined twice")
+                functions[stmt.name] = self.function(stmt)
             elif (value := _assigned(stmt, "MODULE")) is not None:
                 call = self.call(value, "Module")
                 if call is None:
@@ -59,8 +91,7 @@ class ModuleReader(TensorReader):
                 outputs = self.integer(options["outputs"]) if "outputs" in options else 1
                 return self.tensor_function(tree, outputs, attrs)
             if name == "graph_function":
-                region = self._region(tree)
-                return GraphFunction(tree.name, region.params, region.bindings, region.results, attrs, self.source.span(tree))
+                return self.graph_function(tree, attrs)
         return self.fail(tree, f"'{tree.name}' is neither a @tensor_function nor a @graph_function")
 
     # -- constants
@@ -72,6 +103,8 @@ class ModuleReader(TensorReader):
             if key is None:
                 self.fail(value, "expected a name and a value")
             name = self.text(key)
+            if name in self.constants:
+                self.fail(key, f"constant '{name}' is defined twice")
             self.constants[name] = self._data(name, value)
 
     def _data(self, name: str, tree: ast.expr) -> ConstantData:
@@ -80,29 +113,46 @@ class ModuleReader(TensorReader):
             self.fail(tree, "expected data(dtype, shape, values) or data(dtype, shape, sha256=...)")
         kind, shape, *values = self.positional(call, 2, 3)
         sizes = tuple(self.integer(item) for item in self.items(shape))
+        wanted = self.dtype(kind)
+        if any(size < 0 for size in sizes):
+            self.fail(shape, "a dimension is negative", code="TND-S003")
         if values:
-            numbers = [self.attr(item) for item in self.items(values[0])]
-            array = np.array(numbers).astype(self.dtype(kind).numpy)
-            if array.size != int(np.prod(sizes)):
-                self.fail(values[0], f"expected {int(np.prod(sizes))} values, not {array.size}", code="TND-S003")
-            return ConstantData(array.reshape(sizes))
+            return self._values(values[0], sizes, wanted)
         digest = self.keywords(call, "sha256").get("sha256")
         given = self.given.get(name)
         if given is None:
-            self.fail(tree, f"the contents of constant '{name}' are missing", code="TND-S002",
-                      help="pass them to parse(text, constants=...)")
+            self.fail(
+                tree,
+                f"the contents of constant '{name}' are missing",
+                code="TND-S002",
+                help="pass them to parse(text, constants=...)",
+            )
         if digest is not None and given.digest != self.text(digest):
             self.fail(tree, f"constant '{name}' has other contents than the script says", code="TND-S003")
-        if given.array.shape != sizes or given.dtype != self.dtype(kind):
+        if given.array.shape != sizes or given.dtype != wanted:
             self.fail(tree, f"constant '{name}' has another type than the script says", code="TND-S003")
         return given
 
+    def _values(self, tree: ast.expr, sizes: tuple[int, ...], kind: DType) -> ConstantData:
+        numbers = [self.attr(item) for item in self.items(tree)]
+        if len(numbers) != math.prod(sizes):
+            self.fail(tree, f"expected {math.prod(sizes)} values, not {len(numbers)}", code="TND-S003")
+        try:
+            return ConstantData(np.array(numbers, kind.numpy).reshape(sizes))
+        except (TypeError, ValueError, OverflowError) as error:
+            return self.fail(tree, f"these are not values of {kind}: {error}", code="TND-S003")
+
     # -- graph functions
+
+    def graph_function(self, tree: ast.FunctionDef, attrs: Attrs) -> GraphFunction:
+        """Return the function that ``tree`` writes."""
+        region = self._region(tree)
+        return GraphFunction(tree.name, region.params, region.bindings, region.results, attrs, self.source.span(tree))
 
     def _region(self, tree: ast.FunctionDef) -> GraphRegion:
         self.values.append({})
         self.regions.append({})
-        params = tuple(self._graph_param(arg) for arg in tree.args.args)
+        params = tuple(self._graph_param(arg) for arg in self.parameters(tree))
         bindings: list[Binding] = []
         results: tuple[Atom, ...] | None = None
         for stmt in tree.body:
@@ -121,11 +171,12 @@ class ModuleReader(TensorReader):
         return GraphRegion(params, tuple(bindings), results)
 
     def _graph_param(self, arg: ast.arg) -> GraphVar:
-        if arg.annotation is None:
-            self.fail(arg, f"parameter '{arg.arg}' needs a type", help='Tensor((n, 64), "float32")')
-        return self._define_value(arg.arg, self.type(arg.annotation))
+        assert arg.annotation is not None
+        return self._define_value(arg, arg.arg, self.type(arg.annotation))
 
-    def _define_value(self, name: str, kind: Type) -> GraphVar:
+    def _define_value(self, tree: ast.AST, name: str, kind: Type) -> GraphVar:
+        if name in self.values[-1]:
+            self.fail(tree, f"value '{name}' is defined twice", help="every value has a name of its own")
         var = GraphVar(name, kind)
         self.values[-1][name] = var
         return var
@@ -140,18 +191,21 @@ class ModuleReader(TensorReader):
         span = self.source.span(tree)
         if isinstance(tree, ast.AnnAssign) and isinstance(tree.target, ast.Name) and tree.value is not None:
             operation, _ = self._operation(tree.value)
-            return Binding((self._define_value(tree.target.id, self.type(tree.annotation)),), operation, None, span)
+            return Binding(
+                (self._define_value(tree, tree.target.id, self.type(tree.annotation)),), operation, None, span
+            )
         if isinstance(tree, ast.Expr):
             operation, types = self._operation(tree.value)
             names: list[str] = []
-        elif isinstance(tree, ast.Assign) and len(tree.targets) == 1:
+        elif isinstance(tree, ast.Assign) and len(tree.targets) == 1 and isinstance(tree.targets[0], ast.Tuple):
             operation, types = self._operation(tree.value)
-            names = [self._target(item) for item in self.items(tree.targets[0])]
+            names = [self._target(item) for item in tree.targets[0].elts]
         else:
-            self.fail(tree, "expected 'name: type = call(...)'")
+            self.fail(tree, "expected 'name: type = call(...)' or 'a, b = call(..., results=(type, type))'")
         if types is None or len(types) != len(names):
             self.fail(tree, f"expected the types of {len(names)} results", help="results=(Tensor(...), ...)")
-        return Binding(tuple(self._define_value(n, t) for n, t in zip(names, types, strict=True)), operation, None, span)
+        made = tuple(self._define_value(tree, name, kind) for name, kind in zip(names, types, strict=True))
+        return Binding(made, operation, None, span)
 
     def _target(self, tree: ast.expr) -> str:
         return tree.id if isinstance(tree, ast.Name) else self.fail(tree, "expected a name")
@@ -181,17 +235,17 @@ class ModuleReader(TensorReader):
         return ConstantRef(key, self.constants[key].type)
 
     def _operation(self, tree: ast.expr) -> tuple[Operation, tuple[Type, ...] | None]:
-        call = self.call(tree, *_CALLS)
+        call = self.call(tree, *_OPTIONS)
         if call is None:
-            self.fail(tree, "expected an operation", help=f"one of {', '.join(_CALLS)}")
-        assert isinstance(call.func, ast.Name)  # noqa: S101  guaranteed by self.call
+            found = tree.func.id if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) else ""
+            self.fail(tree, "expected an operation", help=suggest(found, _OPTIONS) or f"one of {', '.join(_OPTIONS)}")
+        assert isinstance(call.func, ast.Name)
         kind = call.func.id
-        allowed = {"call": ("attrs",), "call_dps": ("scalars",), "call_packed": ("attrs", "effect"), "shape_value": ("scalar",)}
-        options = self.keywords(call, "results", *allowed.get(kind, ()))
-        types = self.types(options["results"]) if "results" in options else None
-        return self._made(kind, call, options), types
+        options = self.keywords(call, "results", *_OPTIONS[kind])
+        operation = self._made(kind, call, options)
+        return operation, self.types(options["results"]) if "results" in options else None
 
-    def _made(self, kind: str, call: ast.Call, options: dict[str, ast.expr]) -> Operation:  # noqa: PLR0911  one per form
+    def _made(self, kind: str, call: ast.Call, options: dict[str, ast.expr]) -> Operation:
         args = call.args
         match kind:
             case "call":
@@ -201,6 +255,8 @@ class ModuleReader(TensorReader):
                 return CallDps(self._callee(call), self._atoms(args[1:]), scalars)
             case "call_packed":
                 effect = self.text(options["effect"]) if "effect" in options else "pure"
+                if effect not in _EFFECTS:
+                    self.fail(options["effect"], f"unknown effect '{effect}'", help=f"one of {', '.join(_EFFECTS)}")
                 return CallPacked(self._callee(call), self._atoms(args[1:]), self.attrs(options.get("attrs")), effect)
             case "call_graph":
                 return CallGraph(self._callee(call), self._atoms(args[1:]))
@@ -209,15 +265,14 @@ class ModuleReader(TensorReader):
                 return ShapeValue(self.shape(self.positional(call, 1)[0]), scalar)
             case "match_shape":
                 value, shape = self.positional(call, 2)
-                return MatchShape(self.atom(value), self.shape(shape))
+                return MatchShape(self.atom(value), self.declared_shape(shape))
             case "if_region":
                 condition, then, orelse = self.positional(call, 3)
                 return IfRegion(self.atom(condition), self._named_region(then), self._named_region(orelse))
             case _:
                 trips, condition, carried, body = self.positional(call, 4)
-                return LoopRegion(
-                    self._optional(trips), self._optional(condition), self._atoms(self.items(carried)), self._named_region(body)
-                )
+                values = self._atoms(self.items(carried))
+                return LoopRegion(self._optional(trips), self._optional(condition), values, self._named_region(body))
 
     def _callee(self, call: ast.Call) -> str:
         return self.text(call.args[0]) if call.args else self.fail(call, "expected a name")

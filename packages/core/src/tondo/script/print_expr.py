@@ -6,20 +6,57 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from tondo.ir import (
-    BOOL, FLOAT32, INT64, INTRINSICS, Attrs, AttrValue, Binary, Broadcast, Buffer, Cast, Compare, Const, DType, Expr, FunctionType,
-    GLOBAL, Intrin, Load, ObjectType, Ramp, Region, ScalarType, Select, ShapeType, TensorType, TupleType, Type, Unary, Var,
+    BOOL,
+    FLOAT32,
+    GLOBAL,
+    INT64,
+    INTRINSICS,
+    Attrs,
+    AttrValue,
+    Binary,
+    Broadcast,
+    Buffer,
+    Cast,
+    Compare,
+    Const,
+    DType,
+    Expr,
+    FunctionType,
+    Intrin,
+    Load,
+    ObjectType,
+    Ramp,
+    Region,
+    ScalarType,
+    Select,
+    ShapeType,
+    TensorType,
+    TupleType,
+    Type,
+    Unary,
+    Var,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OPERATORS: Final = {
-    "or": ("|", 1), "xor": ("^", 2), "and": ("&", 3), "shl": ("<<", 4), "shr": (">>", 4), "add": ("+", 5), "sub": ("-", 5),
-    "mul": ("*", 6), "div": ("/", 6), "floordiv": ("//", 6), "floormod": ("%", 6),
+    "or": ("|", 1),
+    "xor": ("^", 2),
+    "and": ("&", 3),
+    "shl": ("<<", 4),
+    "shr": (">>", 4),
+    "add": ("+", 5),
+    "sub": ("-", 5),
+    "mul": ("*", 6),
+    "div": ("/", 6),
+    "floordiv": ("//", 6),
+    "floormod": ("%", 6),
 }
 """Binary operations with Python operators, and how tightly these bind."""
 COMPARISONS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _UNARY: Final = 7
+_POWER: Final = 8
 _ATOM: Final = 9
 
 
@@ -33,7 +70,7 @@ def _inside(value: Expr, level: int) -> str:
     return text if own >= level else f"({text})"
 
 
-def _text(value: Expr) -> tuple[str, int]:  # noqa: PLR0911  one case per node class
+def _text(value: Expr) -> tuple[str, int]:
     match value:
         case Var():
             return value.name, _ATOM
@@ -41,8 +78,9 @@ def _text(value: Expr) -> tuple[str, int]:  # noqa: PLR0911  one case per node c
             text = const_text(value)
             return text, _UNARY if text.startswith("-") else _ATOM
         case Binary() if value.op in OPERATORS:
-            symbol, level = OPERATORS[value.op]
-            return f"{_inside(value.a, level)} {symbol} {_inside(value.b, level + 1)}", level
+            return _chain(value)
+        case Binary(op="pow"):
+            return f"{_inside(value.a, _ATOM)} ** {_inside(value.b, _ATOM)}", _POWER
         case Binary():
             return _call(value.op, value.a, value.b), _ATOM
         case Compare():
@@ -53,21 +91,41 @@ def _text(value: Expr) -> tuple[str, int]:  # noqa: PLR0911  one case per node c
             if isinstance(value.a, Const):
                 return _call("neg", value.a), _ATOM
             return f"-{_inside(value.a, _UNARY)}", _UNARY
+        case _:
+            return _form(value), _ATOM
+
+
+def _form(value: Expr) -> str:
+    """Return an expression that is written as a call or an access."""
+    match value:
         case Select():
-            return _call("select", value.condition, value.a, value.b), _ATOM
+            return _call("select", value.condition, value.a, value.b)
         case Cast():
-            return f'cast("{value.dtype}", {expr_text(value.a)})', _ATOM
+            return f'cast("{value.dtype}", {expr_text(value.a)})'
         case Load():
             access = access_text(value.buffer, value.indices)
-            return (access if value.predicate is None else f"load({access}, where={expr_text(value.predicate)})"), _ATOM
+            return access if value.predicate is None else f"load({access}, where={expr_text(value.predicate)})"
         case Intrin():
-            return _intrin(value), _ATOM
+            return _intrin(value)
         case Ramp():
-            return f"ramp({expr_text(value.base)}, {expr_text(value.stride)}, {value.lanes})", _ATOM
+            return f"ramp({expr_text(value.base)}, {expr_text(value.stride)}, {value.lanes})"
         case Broadcast():
-            return f"broadcast({expr_text(value.value)}, {value.lanes})", _ATOM
+            return f"broadcast({expr_text(value.value)}, {value.lanes})"
         case _:
             raise TypeError(type(value))
+
+
+def _chain(value: Binary) -> tuple[str, int]:
+    """Return operators with their left operands, from the innermost one outwards (sums may be very long)."""
+    spine = [value]
+    while isinstance(left := spine[-1].a, Binary) and left.op in OPERATORS:
+        spine.append(left)
+    text, own = _text(spine[-1].a)
+    for item in reversed(spine):
+        symbol, level = OPERATORS[item.op]
+        text = f"{text if own >= level else f'({text})'} {symbol} {_inside(item.b, level + 1)}"
+        own = level
+    return text, own
 
 
 def _call(name: str, *args: Expr) -> str:
@@ -76,11 +134,13 @@ def _call(name: str, *args: Expr) -> str:
 
 def _intrin(value: Intrin) -> str:
     args = [expr_text(arg) for arg in value.args]
-    if value.name not in INTRINSICS:
+    info = INTRINSICS.get(value.name)
+    plain = info is not None and info.arity == len(args) and len({arg.dtype for arg in value.args}) == 1
+    if not plain:
         args.insert(0, repr(value.name))
     if not value.args or value.dtype != value.args[0].dtype:
         args.append(f'dtype="{value.dtype}"')
-    return f"{value.name if value.name in INTRINSICS else 'intrin'}({', '.join(args)})"
+    return f"{value.name if plain else 'intrin'}({', '.join(args)})"
 
 
 def const_text(value: Const) -> str:
@@ -112,8 +172,13 @@ def shape_text(shape: Sequence[Expr]) -> str:
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 
-def buffer_text(buffer: Buffer, head: str = "Buffer") -> str:
+def buffer_text(buffer: Buffer) -> str:
     """Return the declaration of a buffer."""
+    return f"Buffer({buffer_arguments(buffer)})"
+
+
+def buffer_arguments(buffer: Buffer) -> str:
+    """Return what a declaration says of a buffer: shape, dtype and what is not the default."""
     parts = [shape_text(buffer.shape), f'"{buffer.dtype}"']
     if buffer.scope != GLOBAL:
         parts.append(f"scope={buffer.scope!r}")
@@ -121,7 +186,7 @@ def buffer_text(buffer: Buffer, head: str = "Buffer") -> str:
         parts.append(f"strides={shape_text(buffer.strides)}")
     if buffer.align:
         parts.append(f"align={buffer.align}")
-    return f"{head}({', '.join(parts)})"
+    return ", ".join(parts)
 
 
 def attrs_text(attrs: Attrs) -> str:
@@ -134,6 +199,8 @@ def attr_text(value: AttrValue) -> str:
     match value:
         case DType():
             return f'dtype("{value}")'
+        case Var() if value.dtype != INT64:
+            return f'var({value.name!r}, "{value.dtype}")'
         case Expr():
             return f"expr({expr_text(value)})"
         case Attrs():

@@ -5,19 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from tondo.ir import (
-    Atom, Attrs, Binding, Call, CallDps, CallGraph, CallPacked, ConstantData, ConstantRef, Expr, GraphFunction, GraphRegion, GraphVar,
-    IfRegion, IRModule, LoopRegion, MatchShape, ShapeValue, TensorFunction,
+    Atom,
+    Attrs,
+    Binding,
+    Call,
+    CallDps,
+    CallGraph,
+    CallPacked,
+    ConstantData,
+    Expr,
+    GraphFunction,
+    GraphRegion,
+    GraphVar,
+    IfRegion,
+    IRModule,
+    LoopRegion,
+    MatchShape,
+    ShapeValue,
+    TensorFunction,
 )
 from tondo.script.print_expr import attr_text, attrs_text, expr_text, shape_text, type_text, types_text
-from tondo.script.print_tensor import INDENT, tensor_function_lines
+from tondo.script.print_tensor import INDENT, signature, tensor_function_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 INLINE_ELEMENTS: Final = 8
 """Constants of at most so many elements are printed with their values."""
-_INLINE_KINDS: Final = frozenset("biuf")
+_PLAIN: Final = frozenset(
+    {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"}
+)
+"""numpy's own types; the others and NaN (its bits count) are named by digest."""
 
 
 def script(node: IRModule | GraphFunction | TensorFunction | Expr) -> str:
@@ -39,21 +60,17 @@ def _module(module: IRModule) -> str:
         parts.append([*lines, "}"])
     printer = _GraphPrinter(module.constants)
     for function in module.functions.values():
-        parts.append(printer.function(function) if isinstance(function, GraphFunction) else tensor_function_lines(function))
+        is_graph = isinstance(function, GraphFunction)
+        parts.append(printer.function(function) if is_graph else tensor_function_lines(function))
     return "\n\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
 def _data(data: ConstantData) -> str:
     head = f'data("{data.dtype}", {data.array.shape!r}'
-    if data.array.size <= INLINE_ELEMENTS and data.array.dtype.kind in _INLINE_KINDS and data.array.dtype.name in _PLAIN:
+    if data.array.size <= INLINE_ELEMENTS and data.array.dtype.name in _PLAIN and not np.isnan(data.array).any():
         values = tuple(data.array.reshape(-1).tolist())
         return f"{head}, {attr_text(values)})"
     return f'{head}, sha256="{data.digest}")'
-
-
-_PLAIN: Final = frozenset(
-    {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"}
-)
 
 
 @dataclass
@@ -71,8 +88,7 @@ class _GraphPrinter:
         self, name: str, params: Sequence[GraphVar], bindings: Sequence[Binding], results: Sequence[Atom]
     ) -> list[str]:
         declared = [f"{param.name}: {type_text(param.type)}" for param in params]
-        one = f"def {name}({', '.join(declared)}):"
-        lines = [one] if len(one) <= 110 else [f"def {name}(", *(f"{INDENT}{item}," for item in declared), "):"]  # noqa: PLR2004
+        lines = signature(name, declared)
         for binding in bindings:
             lines.extend(INDENT + line for line in self.binding(binding))
         inner = ", ".join(self.atom(atom) for atom in results)
@@ -98,7 +114,9 @@ class _GraphPrinter:
                 return [], self.call("call_dps", operation.function, operation.args, scalars=operation.scalars)
             case CallPacked():
                 effect = "" if operation.effect == "pure" else operation.effect
-                return [], self.call("call_packed", operation.name, operation.args, attrs=operation.attrs, effect=effect)
+                return [], self.call(
+                    "call_packed", operation.name, operation.args, attrs=operation.attrs, effect=effect
+                )
             case CallGraph():
                 return [], self.call("call_graph", operation.function, operation.args)
             case ShapeValue():
@@ -113,7 +131,14 @@ class _GraphPrinter:
                 raise TypeError(type(operation))
 
     def call(
-        self, head: str, name: str, args: Sequence[Atom], *, attrs: Attrs | None = None, scalars: Sequence[Expr] = (), effect: str = ""
+        self,
+        head: str,
+        name: str,
+        args: Sequence[Atom],
+        *,
+        attrs: Attrs | None = None,
+        scalars: Sequence[Expr] = (),
+        effect: str = "",
     ) -> str:
         parts = [repr(name), *(self.atom(arg) for arg in args)]
         if scalars:

@@ -2,56 +2,90 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tondo.ir import (
-    EMPTY, INT64, Allocate, Assert, Block, Buffer, Evaluate, For, If, Invoke, IterVar, Let, Seq, Stmt, Store, TensorFunction, Var, View,
+    EMPTY,
+    INT64,
+    Allocate,
+    Assert,
+    Block,
+    Buffer,
+    Evaluate,
+    For,
+    If,
+    Invoke,
+    IterVar,
+    Let,
+    Seq,
+    Stmt,
+    Store,
+    TensorFunction,
+    Var,
+    View,
     While,
 )
-from tondo.script.print_expr import access_text, attrs_text, buffer_text, expr_text, region_text
+from tondo.script.print_expr import access_text, attrs_text, buffer_arguments, buffer_text, expr_text, region_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-INDENT = "    "
+INDENT: Final = "    "
+LINE: Final = 110
+"""A signature longer than this is printed with one parameter per line."""
+
+
+def signature(name: str, params: Sequence[str]) -> list[str]:
+    """Return the ``def`` line of a function, or several lines if it is long."""
+    one = f"def {name}({', '.join(params)}):"
+    return [one] if len(one) <= LINE else [f"def {name}(", *[f"{INDENT}{param}," for param in params], "):"]
 
 
 def tensor_function_lines(function: TensorFunction) -> list[str]:
     """Return the lines of ``function``."""
-    options = []
+    options: list[str] = []
     if function.outputs != 1:
         options.append(f"outputs={function.outputs}")
     if function.attrs:
         options.append(f"attrs={attrs_text(function.attrs)}")
     head = f"@tensor_function({', '.join(options)})" if options else "@tensor_function"
     params = [f"{param.name}: {_param(param)}" for param in function.params]
-    one = f"def {function.name}({', '.join(params)}):"
-    signature = [one] if len(one) <= 110 else [f"def {function.name}(", *(f"{INDENT}{param}," for param in params), "):"]  # noqa: PLR2004
-    return [head, *signature, *_suite([function.body])]
+    return [head, *signature(function.name, params), *_body(function.body)]
 
 
 def _param(param: Var | Buffer) -> str:
     return f'"{param.dtype}"' if isinstance(param, Var) else buffer_text(param)
 
 
-def _suite(stmts: Sequence[Stmt]) -> list[str]:
-    lines: list[str] = []
-    for position, stmt in enumerate(stmts):
-        last = position == len(stmts) - 1
-        lines.extend(_lines(stmt, last=last))
-    return [INDENT + line for line in lines or ["pass"]]
-
-
 def _body(stmt: Stmt) -> list[str]:
-    return _suite([stmt])
+    """Return ``stmt`` as the only content of a suite."""
+    return [INDENT + line for line in _suite(stmt)]
 
 
-def _lines(stmt: Stmt, *, last: bool) -> list[str]:  # noqa: PLR0911, C901  one case per node class
+def _suite(stmt: Stmt) -> list[str]:
+    """Return the lines of a suite; a definition whose body is all of the rest needs no suite of its own."""
+    lines: list[str] = []
+    while True:
+        match stmt:
+            case Let() | Allocate() | View():
+                name, made = _definition(stmt)
+                lines.append(f"{name} = {made}")
+                stmt = stmt.body
+            case Seq(stmts=(_, *middle, last)) if len(stmt.stmts) > 1:
+                for part in (stmt.stmts[0], *middle):
+                    lines.extend(_lines(part))
+                stmt = last
+            case Seq(stmts=()):
+                return [*lines, "pass"]
+            case _:
+                return [*lines, *_lines(stmt)]
+
+
+def _lines(stmt: Stmt) -> list[str]:
+    """Return the lines of a statement that others may follow."""
     match stmt:
-        case Seq() if len(stmt.stmts) == 1 or (not stmt.stmts and not last):
-            return ["with seq():", *_suite(stmt.stmts)]
         case Seq():
-            return [line.removeprefix(INDENT) for line in _suite(stmt.stmts)]
+            return ["with seq():", *[line for part in stmt.stmts for line in _body(part)]]
         case For():
             return [f"for {stmt.var.name} in {_range(stmt)}:", *_body(stmt.body)]
         case Block():
@@ -61,14 +95,8 @@ def _lines(stmt: Stmt, *, last: bool) -> list[str]:  # noqa: PLR0911, C901  one 
         case If():
             lines = [f"if {expr_text(stmt.condition)}:", *_body(stmt.then)]
             return lines if stmt.orelse is None else [*lines, "else:", *_body(stmt.orelse)]
-        case Let():
-            typed = "" if stmt.var.dtype == stmt.value.dtype else f', dtype="{stmt.var.dtype}"'
-            return _scoped(stmt.var.name, f"let({expr_text(stmt.value)}{typed})", stmt.body, last=last)
-        case Allocate():
-            return _scoped(stmt.buffer.name, buffer_text(stmt.buffer, "allocate"), stmt.body, last=last)
-        case View():
-            text = buffer_text(stmt.buffer, "view").replace("view(", f"view({stmt.base.name}, {expr_text(stmt.offset)}, ", 1)
-            return _scoped(stmt.buffer.name, text, stmt.body, last=last)
+        case Let() | Allocate() | View():
+            return _scoped(stmt)
         case While():
             return [f"while {expr_text(stmt.condition)}:", *_body(stmt.body)]
         case Evaluate():
@@ -82,11 +110,30 @@ def _lines(stmt: Stmt, *, last: bool) -> list[str]:  # noqa: PLR0911, C901  one 
             raise TypeError(type(stmt))
 
 
-def _scoped(name: str, made: str, body: Stmt, *, last: bool) -> list[str]:
-    """Return a definition for the rest of the suite where that is all of its body, else a ``with``."""
-    if last:
-        return [f"{name} = {made}", *[line.removeprefix(INDENT) for line in _body(body)]]
-    return [f"with {made} as {name}:", *_body(body)]
+def _definition(stmt: Let | Allocate | View) -> tuple[str, str]:
+    """Return the name that ``stmt`` defines and the call that says what it is."""
+    match stmt:
+        case Let():
+            typed = "" if stmt.var.dtype == stmt.value.dtype else f', dtype="{stmt.var.dtype}"'
+            return stmt.var.name, f"let({expr_text(stmt.value)}{typed})"
+        case Allocate():
+            return stmt.buffer.name, f"allocate({buffer_arguments(stmt.buffer)})"
+        case View():
+            place = f"{stmt.base.name}, {expr_text(stmt.offset)}"
+            return stmt.buffer.name, f"view({place}, {buffer_arguments(stmt.buffer)})"
+
+
+def _scoped(stmt: Let | Allocate | View) -> list[str]:
+    """Return definitions that end before the suite does, those directly inside one another as one ``with``."""
+    items: list[str] = []
+    body: Stmt = stmt
+    while isinstance(body, (Let, Allocate, View)):
+        name, made = _definition(body)
+        items.append(f"{made} as {name}")
+        body = body.body
+    if len(items) == 1:
+        return [f"with {items[0]}:", *_body(body)]
+    return ["with (", *[f"{INDENT}{item}," for item in items], "):", *_body(body)]
 
 
 def _range(loop: For) -> str:

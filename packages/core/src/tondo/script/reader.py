@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NoReturn
 
 from tondo.diagnostics import Diagnostic, Span, TondoError, suggest
-from tondo.ir import Buffer, DType, GraphVar, Var, dtype
+from tondo.ir import Buffer, DType, Var, dtype
 
-Name = Var | Buffer | GraphVar
+Name = Var | Buffer
 
 
 @dataclass(frozen=True)
 class Source:
-    """A text to parse: ``file`` for messages, ``first_line`` and ``indent`` where it was cut out of a file."""
+    """A text to parse: ``file`` for messages, ``first_line`` where it was cut out of a file."""
 
     text: str
     file: str = "<script>"
     first_line: int = 1
-    indent: int = 0
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines as the Python parser counts them."""
+        return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+    @cached_property
+    def _ascii(self) -> bool:
+        return self.text.isascii()
 
     def span(self, tree: ast.AST) -> Span:
         """Return the place of ``tree`` in the file."""
@@ -29,14 +38,20 @@ class Source:
         column = getattr(tree, "col_offset", 0)
         end_line = getattr(tree, "end_lineno", None) or line
         end_column = getattr(tree, "end_col_offset", None) or column
+        if not self._ascii:
+            column, end_column = self._characters(line, column), self._characters(end_line, end_column)
         shift = self.first_line - 1
-        return Span(self.file, line + shift, column + 1 + self.indent, end_line + shift, end_column + 1 + self.indent)
+        return Span(self.file, line + shift, column + 1, end_line + shift, end_column + 1)
+
+    def _characters(self, line: int, column: int) -> int:
+        """Return the number of characters in the first ``column`` bytes of ``line``."""
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        return len(text.encode()[:column].decode(errors="replace"))
 
     def line(self, number: int) -> str:
         """Return line ``number`` of the file."""
-        lines = self.text.splitlines()
         index = number - self.first_line
-        return " " * self.indent + lines[index] if 0 <= index < len(lines) else ""
+        return self.lines[index] if 0 <= index < len(self.lines) else ""
 
 
 @dataclass
@@ -45,22 +60,16 @@ class Reader:
 
     source: Source
     scopes: list[dict[str, Name]] = field(default_factory=lambda: [{}])
+    declaring: bool = False
+    """Whether an unknown name becomes a dimension variable (inside the types of parameters and values)."""
 
-    def fail(self, tree: ast.AST, message: str, *, code: str = "TND-S001", help: str | None = None) -> NoReturn:  # noqa: A002
+    def fail(self, tree: ast.AST, message: str, *, code: str = "TND-S001", help: str | None = None) -> NoReturn:
         """Raise a TondoError at ``tree``."""
         span = self.source.span(tree)
         raise TondoError(Diagnostic(code, message, span, self.source.line(span.line), (), help))
 
     @contextmanager
-    def checked(self, tree: ast.AST) -> Iterator[None]:
-        """Turn a type error of a node's constructor into a message at ``tree``."""
-        try:
-            yield
-        except TypeError as error:
-            self.fail(tree, str(error), code="TND-S003")
-
-    @contextmanager
-    def scope(self, names: Mapping[str, Name] | None = None) -> Iterator[None]:
+    def scope(self, names: Mapping[str, Name] | None = None) -> Generator[None]:
         """Open a scope with ``names``."""
         self.scopes.append(dict(names or {}))
         try:
@@ -72,20 +81,18 @@ class Reader:
         """Define ``name`` in the innermost scope."""
         self.scopes[-1][name] = value
 
-    def find(self, name: str) -> Name | None:
-        """Return what ``name`` means, None if nothing."""
-        for scope in reversed(self.scopes):
-            if name in scope:
-                return scope[name]
-        return None
-
     def lookup(self, tree: ast.Name) -> Name:
-        """Return what a name means; refuse an unknown one."""
-        found = self.find(tree.id)
-        if found is None:
+        """Return what a name means; refuse an unknown one, or take it for a dimension where these are declared."""
+        name = tree.id
+        for scope in reversed(self.scopes):
+            found = scope.get(name)
+            if found is not None:
+                return found
+        if not self.declaring:
             known = [name for scope in self.scopes for name in scope]
-            self.fail(tree, f"unknown name '{tree.id}'", code="TND-S002", help=suggest(tree.id, known))
-        return found
+            self.fail(tree, f"unknown name '{name}'", code="TND-S002", help=suggest(name, known))
+        self.scopes[0][name] = Var(name)
+        return self.scopes[0][name]
 
     # -- plain Python values
 
@@ -144,4 +151,4 @@ class Reader:
         try:
             return dtype(name)
         except ValueError as error:
-            self.fail(tree, str(error), code="TND-S003")
+            return self.fail(tree, str(error), code="TND-S003")
