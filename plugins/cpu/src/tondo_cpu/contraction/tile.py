@@ -58,7 +58,7 @@ def candidates(machine: Machine, rows: int | None, vectors: int | None = None) -
 
 def best(machine: Machine, rows: int | None, columns: int | None, vectors: int | None = None) -> Tile:
     """Return the tile with the best estimate."""
-    return max(candidates(machine, rows, vectors), key=lambda tile: (efficiency(even(tile, rows), rows, columns, machine), tile.vectors))
+    return max(candidates(machine, rows, vectors), key=lambda tile: (efficiency(even(tile, rows), rows, columns, machine), -tile.vectors))
 
 
 def even(tile: Tile, rows: int | None) -> Tile:
