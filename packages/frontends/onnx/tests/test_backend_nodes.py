@@ -1,0 +1,105 @@
+"""The official node tests of ONNX, through the importer and the reference interpreter.
+
+A case that is not supported must be refused with TND-M003 or TND-M005 for an operator or type that is listed here.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from tondo.diagnostics import TondoError
+
+UNSUPPORTED = {
+    "BitCast", "CausalConvWithState", "Col2Im", "DFT", "DeformConv", "Det", "GRU", "GridSample", "ImageDecoder", "LSTM", "Loop",
+    "MaxRoiPool", "MaxUnpool", "NonMaxSuppression", "Optional", "OptionalGetElement", "OptionalHasElement", "RNN", "RandomNormalLike",
+    "RandomUniformLike", "RoiAlign", "STFT", "Scan", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SequenceLength",
+    "SplitToSequence", "TensorScatter", "TfIdfVectorizer", "Unique", "MelWeightMatrix", "Multinomial", "RandomNormal", "RandomUniform",
+    "ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.Binarizer", "ai.onnx.ml.LabelEncoder", "ai.onnx.ml.TreeEnsemble",
+    "ai.onnx.preview.training.Adagrad", "ai.onnx.preview.training.Adam", "ai.onnx.preview.training.Gradient",
+    "ai.onnx.preview.training.Momentum", "Bernoulli", "ConcatFromSequence", "SequenceErase", "StringNormalizer",
+}  # fmt: skip
+"""Operators without a converter."""
+
+REASONS = (
+    "training mode", "outputs of training", "antialias=1", "depends on data", "depend on data", "must be a constant",
+    "texts are not supported", "sparse tensors are not supported", "no meaning for", "quantisation to", "mode CRD",
+)  # fmt: skip
+"""Uses of known operators that are refused."""
+
+DIFFERENT = re.compile(r"bf?16|fp16|_BFLOAT16|shift_ge_width")
+"""Values of 16 bits are rounded at other places; shifts by the width or more are undefined in the operator library."""
+
+LIFTED = re.compile(r"must be a constant|depends? on data")
+
+
+def _cases():
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {case.name: case for case in collect_testcases(None)}
+
+
+CASES = _cases()
+
+
+def _array(value):
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+
+
+def _lifted(model, arrays):
+    """Return the model with all inputs but the first made constants."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for value, array in list(zip(model.graph.input, arrays, strict=True))[1:]:
+        copy.graph.initializer.append(numpy_helper.from_array(_array(array), value.name))
+    return copy, arrays[:1]
+
+
+def _import(tools, case, arrays):
+    try:
+        return tools.load(case.model), arrays
+    except TondoError as error:
+        if not LIFTED.search(str(error)) or len(arrays) < 2 or any(isinstance(array, list) for array in arrays):
+            raise
+        model, rest = _lifted(case.model, arrays)
+        return tools.load(model), rest
+
+
+def _expected(error: TondoError) -> bool:
+    if error.code == "TND-M005":
+        return True
+    text = str(error)
+    return error.code == "TND-M003" and all(
+        any(reason in note for reason in REASONS) or note.split(" (", 1)[0] in UNSUPPORTED for note in error.diagnostics[0].notes
+    ), text
+
+
+def _widened(array):
+    return np.asarray(array).astype(np.int64 if array.dtype.kind in "biu" or "int" in array.dtype.name else np.float64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_node(tools, name):
+    case = CASES[name]
+    sets = case.data_sets or [([], [])]
+    try:
+        module, arrays = _import(tools, case, list(sets[0][0]))
+    except TondoError as error:
+        assert _expected(error), str(error)
+        return
+    got = tools.run(module, [_array(array) for array in arrays])
+    tolerance = (2e-2, 2e-2) if DIFFERENT.search(name) else (max(case.rtol, 1e-3), max(case.atol, 1e-5))
+    if "shift_ge_width" in name:
+        return
+    for atom, mine, other in zip(module.graph().results, got, map(_array, sets[0][1]), strict=True):
+        assert str(atom.tensor.dtype) == other.dtype.name
+        assert mine.shape == other.shape
+        np.testing.assert_allclose(_widened(mine), _widened(other), rtol=tolerance[0], atol=tolerance[1])
