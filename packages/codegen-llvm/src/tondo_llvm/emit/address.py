@@ -30,22 +30,24 @@ def address(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...]) -> tuple[st
 def _element(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...]) -> Linear:
     """The position of an element, counted in elements from the start of the buffer."""
     total = Linear()
-    for index, stride in _strided(buffer, indices):
+    for index, stride in _strided(frame, buffer, indices):
         place = linear(frame, index)
         total = total.plus(_times(frame, place, stride))
     return total
 
 
-def _strided(buffer: Buffer, indices: tuple[Expr, ...]) -> zip[tuple[Expr, Expr]]:
+def _strided(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...]) -> zip[tuple[Expr, Expr | int]]:
     if len(indices) != len(buffer.shape):
         fail(
             "TND-B004",
             f"'{buffer.name}' has {len(buffer.shape)} dimensions and is accessed with {len(indices)} indices",
         )
-    return zip(indices, buffer.row_major_strides(), strict=True)
+    return zip(indices, frame.unit.strides_of(buffer), strict=True)
 
 
-def _times(frame: Frame, form: Linear, stride: Expr) -> Linear:
+def _times(frame: Frame, form: Linear, stride: Expr | int) -> Linear:
+    if isinstance(stride, int):
+        return form.times(stride)
     step = linear(frame, stride)
     if step.constant is not None:
         return form.times(step.constant)
@@ -56,8 +58,8 @@ def _times(frame: Frame, form: Linear, stride: Expr) -> Linear:
 
 def place_of(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...], lanes: int) -> Place:
     """Return where the lanes of an access lie, as regularly as it can be known."""
-    forms: list[tuple[Lanes, Expr]] = []
-    for index, stride in _strided(buffer, indices):
+    forms: list[tuple[Lanes, Expr | int]] = []
+    for index, stride in _strided(frame, buffer, indices):
         form = lanes_of(frame, index) if plain_index(index) else None
         if form is None:
             return _general_place(frame, buffer, indices, lanes)
@@ -77,7 +79,7 @@ def _general_place(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...], lane
     pure, kind = frame.out.pure, f"<{lanes} x i64>"
     base = Linear()
     total: Operand | None = None
-    for index, stride in _strided(buffer, indices):
+    for index, stride in _strided(frame, buffer, indices):
         if index.dtype.lanes == 1:
             base = base.plus(_times(frame, linear(frame, index), stride))
             continue
@@ -85,7 +87,7 @@ def _general_place(frame: Frame, buffer: Buffer, indices: tuple[Expr, ...], lane
         if index.dtype.bits != 64:
             word = "zext" if index.dtype.kind == "uint" else "sext"
             value = pure(f"{word} {register_type(index.dtype)} {value} to {kind}", "index")
-        factor = materialize(frame, linear(frame, stride))
+        factor = stride if isinstance(stride, int) else materialize(frame, linear(frame, stride))
         if factor != 1:
             value = pure(f"mul nsw {kind} {value}, {splat(frame, factor, 'i64', lanes)}", "mul")
         total = value if total is None else pure(f"add nsw {kind} {total}, {value}", "sum")

@@ -27,6 +27,8 @@ class Linear:
 
     def plus(self, other: Linear, factor: int = 1) -> Linear:
         """Return ``self + factor * other``."""
+        if not other.terms and not other.offset:
+            return self
         terms = dict(self.terms)
         for name, coefficient in other.terms.items():
             total = terms.get(name, 0) + factor * coefficient
@@ -40,6 +42,8 @@ class Linear:
         """Return ``factor * self``."""
         if factor == 0:
             return Linear()
+        if factor == 1:
+            return self
         return Linear({name: factor * value for name, value in self.terms.items()}, factor * self.offset)
 
     def multiple(self, unit: int, limit: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tondo.diagnostics import fail
-from tondo.ir import Buffer, Expr, Load, Stmt, TensorFunction, Var, walk
+from tondo.ir import Buffer, Const, Expr, Load, Stmt, TensorFunction, Var, walk
 from tondo.target import Target
 from tondo_llvm.emit.builder import FunctionBuilder, ModuleBuilder
 from tondo_llvm.emit.form import Linear
@@ -50,6 +50,17 @@ class Unit:
     packed: Mapping[str, int]
     has_load: dict[int, tuple[Expr, bool]] = field(default_factory=dict[int, "tuple[Expr, bool]"])
     stack: list[int] = field(default_factory=lambda: [0])
+    strides: dict[str, tuple[Buffer, tuple[Expr | int, ...]]] = field(
+        default_factory=dict[str, "tuple[Buffer, tuple[Expr | int, ...]]"]
+    )
+
+    def strides_of(self, buffer: Buffer) -> tuple[Expr | int, ...]:
+        """Return the strides of ``buffer`` in elements, those that are known as numbers."""
+        known = self.strides.get(buffer.name)
+        if known is None or known[0] is not buffer:
+            steps = tuple(int(step.value) if isinstance(step, Const) else step for step in buffer.row_major_strides())
+            known = self.strides[buffer.name] = (buffer, steps)
+        return known[1]
 
     @property
     def fused(self) -> bool:

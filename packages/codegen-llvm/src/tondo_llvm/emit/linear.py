@@ -28,6 +28,8 @@ class Lanes:
 def linear(frame: Frame, expr: Expr) -> Linear:
     """Return the linear form of a scalar index expression, writing the values that it is made of."""
     match expr:
+        case Var():
+            return _known_form(frame, index_value(frame, expr))
         case Const():
             return Linear({}, int(expr.value))
         case Binary(op=("add" | "sub") as op, dtype=dtype) if dtype == INT64:
@@ -37,9 +39,13 @@ def linear(frame: Frame, expr: Expr) -> Linear:
         case Cast(dtype=dtype) if dtype == INT64 and expr.a.dtype == INT64:
             return linear(frame, expr.a)
         case _:
-            value = index_value(frame, expr)
-            known = frame.forms.get(value) if isinstance(value, str) else None
-            return Linear.of(value) if known is None else known
+            return _known_form(frame, index_value(frame, expr))
+
+
+def _known_form(frame: Frame, value: Operand) -> Linear:
+    """An index that was bound by a let or an unrolled loop is taken apart again."""
+    known = frame.forms.get(value) if isinstance(value, str) else None
+    return Linear.of(value) if known is None else known
 
 
 def index_value(frame: Frame, expr: Expr) -> Operand:
