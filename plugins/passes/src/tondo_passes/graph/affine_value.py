@@ -53,7 +53,7 @@ def affine_along(
     extent = result.spatial[axis].extent
     if not isinstance(extent, Const):
         return None
-    reader = _Reader({stage.output: stage for stage in stages}, operand, constants, result.spatial[axis].var, int(extent.value))
+    reader = _Reader({stage.output: stage for stage in stages}, operand, constants, result.spatial[axis].var, int(extent.value), result.store.indices)
     try:
         line = reader.line(result.store.value)
     except _NotAffineError:
@@ -69,6 +69,7 @@ class _Reader:
     constants: Mapping[Buffer, np.ndarray]
     along: Var
     extent: int
+    point: tuple[Expr, ...]
 
     def line(self, value: Expr) -> _Line:
         match value:
@@ -107,6 +108,8 @@ class _Reader:
 
     def _load(self, load: Load) -> _Line:
         if load.buffer == self.operand:
+            if load.indices != self.point:
+                raise _NotAffineError
             return _Line(np.float64(1), np.float64(0))
         stage = self.stages.get(load.buffer)
         if stage is not None:
