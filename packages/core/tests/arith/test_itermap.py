@@ -87,7 +87,9 @@ def test_symbolic():
     assert iteration_map([(I * N + J) // M, (I * N + J) % M], {I: M, J: N}, known) is not None
 
 
-@given(st.permutations([0, 1, 2]), st.sampled_from([1, 2, 3, 4, 6]), st.integers(1, 4), st.integers(1, 4), st.booleans())
+@given(
+    st.permutations([0, 1, 2]), st.sampled_from([1, 2, 3, 4, 6]), st.integers(1, 4), st.integers(1, 4), st.booleans()
+)
 def test_tile_fuse_and_permute(order, tile, a, b, fuse):
     extents = {I: a * tile, J: b, K: 2}
     parts = [I // tile, I % tile, J * 2 + K] if fuse else [I // tile * b + J, I % tile, K]

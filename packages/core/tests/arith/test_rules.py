@@ -26,14 +26,29 @@ TRIANGLE_VALUES = [
 ]
 
 _BINARY = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "min": min, "max": max,
-    "floordiv": operator.floordiv, "floormod": operator.mod,
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "min": min,
+    "max": max,
+    "floordiv": operator.floordiv,
+    "floormod": operator.mod,
     "truncdiv": lambda a, b: abs(a) // abs(b) * (1 if (a >= 0) == (b >= 0) else -1),
     "truncmod": lambda a, b: a - b * (abs(a) // abs(b) * (1 if (a >= 0) == (b >= 0) else -1)),
-    "and": operator.and_, "or": operator.or_, "xor": operator.xor,
-    "shl": operator.lshift, "shr": operator.rshift,
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
+    "shl": operator.lshift,
+    "shr": operator.rshift,
 }
-_COMPARE = {"eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge}
+_COMPARE = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
 
 
 def evaluate(expr: Expr, env: dict[Var, int]) -> int | bool | tuple:
@@ -67,7 +82,9 @@ def size(expr: Expr) -> int:
 
 
 _LEAVES = st.one_of(st.sampled_from(list(RANGES)), st.integers(-9, 17).map(Const))
-_POSITIVE = st.one_of(st.sampled_from([1, 2, 3, 4, 6, 8, 12, 16]).map(Const), st.just(N), st.just(Binary("mul", N, Const(2))))
+_POSITIVE = st.one_of(
+    st.sampled_from([1, 2, 3, 4, 6, 8, 12, 16]).map(Const), st.just(N), st.just(Binary("mul", N, Const(2)))
+)
 
 
 def _grow(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
@@ -175,7 +192,9 @@ def test_prove(expr):
                 continue
 
 
-_VECTOR_BASES = st.one_of(integers, st.builds(lambda a, c: Binary("mul", a, Const(c)), integers, st.sampled_from([4, 8])))
+_VECTOR_BASES = st.one_of(
+    integers, st.builds(lambda a, c: Binary("mul", a, Const(c)), integers, st.sampled_from([4, 8]))
+)
 _vectors = st.one_of(
     st.builds(lambda base, stride: Ramp(base, Const(stride), 4), _VECTOR_BASES, st.integers(-2, 2)),
     st.builds(lambda value: Broadcast(value, 4), integers),

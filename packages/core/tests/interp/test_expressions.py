@@ -79,8 +79,15 @@ def test_division_and_shifts(name):
     for a in range(low, 10):
         for b in [*range(low, 0), *range(1, 6)]:
             env = {x: _hold(a, name), y: _hold(b, name)}
-            value = {op: int(evaluate_expr(Binary(op, x, y), env)) for op in ("floordiv", "floormod", "truncdiv", "truncmod")}
-            assert value == {"floordiv": a // b, "floormod": a % b, "truncdiv": int(a / b), "truncmod": int(math.fmod(a, b))}
+            value = {
+                op: int(evaluate_expr(Binary(op, x, y), env)) for op in ("floordiv", "floormod", "truncdiv", "truncmod")
+            }
+            assert value == {
+                "floordiv": a // b,
+                "floormod": a % b,
+                "truncdiv": int(a / b),
+                "truncmod": int(math.fmod(a, b)),
+            }
     env = {x: _hold(5, name), y: _hold(1, name)}
     assert int(evaluate_expr(Binary("shl", x, y), env)) == 10
     assert int(evaluate_expr(Binary("shr", x, y), env)) == 2

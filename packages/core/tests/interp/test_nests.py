@@ -93,7 +93,9 @@ def test_narrow_sums_round_at_each_step(name):
     np.testing.assert_array_equal(s, total)
 
 
-@pytest.mark.parametrize(("combiner", "function"), [("sum", np.sum), ("prod", np.prod), ("max", np.max), ("min", np.min)])
+@pytest.mark.parametrize(
+    ("combiner", "function"), [("sum", np.sum), ("prod", np.prod), ("max", np.max), ("min", np.min)]
+)
 def test_full_reductions(combiner, function):
     b = Compute("reduce")
     x = b.input("x", TensorType(dims((6, 7)), FLOAT32))

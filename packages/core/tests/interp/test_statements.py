@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tondo_runtime.registry as registry
 
+import tondo_runtime.registry as registry
 from tondo.diagnostics import TondoError
 from tondo.interp import run_tensor_function
 from tondo.ir import (
@@ -58,7 +58,9 @@ def test_loops_of_every_kind(data, kind):
 
 
 def test_loop_that_does_not_begin_at_zero(data):
-    result = run(seq(For(I, Const(0), N, Store(Y, (I,), const(0.0))), For(J, Const(3), N - 5, Store(Y, (J,), X[J]))), data)
+    result = run(
+        seq(For(I, Const(0), N, Store(Y, (I,), const(0.0))), For(J, Const(3), N - 5, Store(Y, (J,), X[J]))), data
+    )
     expected = np.zeros(10, np.float32)
     expected[3:8] = data[3:8]
     np.testing.assert_array_equal(result, expected)
@@ -157,7 +159,12 @@ def test_view_reinterprets_bytes(data):
     arena = Buffer("arena", dims((64,)), UINT8)
     a, b = Buffer("a", dims((2, 3))), Buffer("b", dims((2, 3)), strides=dims((1, 2)))
     fill = For(I, Const(0), Const(2), For(J, Const(0), Const(3), Store(a, (I, J), X[I * 3 + J])))
-    copy = For(Var("p"), Const(0), Const(2), For(Var("q"), Const(0), Const(3), Store(Y, (Var("p") * 3 + Var("q"),), b[Var("p"), Var("q")])))
+    copy = For(
+        Var("p"),
+        Const(0),
+        Const(2),
+        For(Var("q"), Const(0), Const(3), Store(Y, (Var("p") * 3 + Var("q"),), b[Var("p"), Var("q")])),
+    )
     result = run(Allocate(arena, View(a, arena, Const(16), View(b, arena, Const(16), seq(fill, copy)))), data)
     np.testing.assert_array_equal(result[:6], data[:6].reshape(3, 2).T.reshape(-1))
     with pytest.raises(TondoError, match="outside of 'arena'"):
@@ -172,7 +179,9 @@ def test_invoke_and_packed(data):
     registry.register("test.interp.add", lambda a, out, k: (seen.append(k), np.copyto(out, a + k)))
     try:
         mid = Buffer("mid", dims((N,)))
-        body = Allocate(mid, seq(Invoke("double", (N, X, mid)), Invoke("test.interp.add", (mid, Y, scale), packed=True)))
+        body = Allocate(
+            mid, seq(Invoke("double", (N, X, mid)), Invoke("test.interp.add", (mid, Y, scale), packed=True))
+        )
         result = run(body, data, params=(N, scale, X, Y), scalars={"scale": 3}, module=IRModule.of(double))
     finally:
         registry.remove("test.interp.add")

@@ -9,6 +9,7 @@ import numpy as np
 
 from tondo.diagnostics import fail, suggest
 from tondo.interp.expressions import evaluate_expr
+from tondo.interp.statements import reshaped
 from tondo.interp.tensor import run_tensor_function
 from tondo.interp.values import poisoned
 from tondo.ir import (
@@ -112,13 +113,7 @@ class _Runner:
             case Call():
                 return self.operator(scope, operation)
             case CallDps():
-                callee = self.module.tensor(operation.function)
-                args = [self.atom(scope, arg) for arg in operation.args]
-                numbers = [_number(scope, value) for value in operation.scalars]
-                names = [var.name for var in callee.scalars]
-                return run_tensor_function(
-                    callee, args, None, dict(zip(names, numbers, strict=True)), module=self.module
-                )
+                return self.function(scope, operation, binding.vars)
             case CallPacked():
                 return self.packed(scope, operation, binding.vars)
             case CallGraph():
@@ -137,6 +132,21 @@ class _Runner:
             case _:
                 msg = f"the interpreter does not know the operation {type(operation).__name__}"
                 raise TypeError(msg)
+
+    def function(self, scope: _Scope, call: CallDps, results: tuple[GraphVar, ...]) -> list[np.ndarray]:
+        """Call a tensor function; it may see arguments flattened, its scratch memory is not a result."""
+        callee = self.module.tensor(call.function)
+        numbers = [_number(scope, value) for value in call.scalars]
+        scalars = dict(zip([var.name for var in callee.scalars], numbers, strict=True))
+        env = {var: scalars[var.name] for var in callee.scalars}
+        args: list[np.ndarray] = []
+        for buffer, atom in zip(callee.input_buffers, call.args, strict=True):
+            array = np.ascontiguousarray(self.atom(scope, atom))
+            shape = tuple(int(evaluate_expr(dim, env)) for dim in buffer.shape)
+            fitting = reshaped(array.reshape(np.shape(self.atom(scope, atom))), shape)
+            args.append(array if fitting is None else fitting)
+        outputs = run_tensor_function(callee, args, None, scalars, module=self.module)
+        return [_shaped(scope, var, array) for var, array in zip(results, outputs, strict=False)]
 
     def operator(self, scope: _Scope, call: Call) -> list[np.ndarray]:
         op = self.ops.get(call.op)
@@ -203,6 +213,13 @@ def _stack(scope: _Scope, var: GraphVar, scan: list[np.ndarray]) -> np.ndarray:
         return np.stack(scan)
     shape = [_number(scope, dim) for dim in var.tensor.dims[1:]] if var.tensor.shape is not None else []
     return np.empty((0, *shape), var.tensor.dtype.numpy)
+
+
+def _shaped(scope: _Scope, var: GraphVar, array: np.ndarray) -> np.ndarray:
+    """Give a result that was computed flat its shape."""
+    if not isinstance(var.type, TensorType) or var.type.shape is None or len(var.type.shape) == array.ndim:
+        return array
+    return array.reshape([_number(scope, dim) for dim in var.type.shape])
 
 
 def _bind(scope: _Scope, var: GraphVar, value: np.ndarray) -> None:

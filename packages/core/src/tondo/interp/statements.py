@@ -330,14 +330,37 @@ def _invoke(stmt: Invoke) -> Runner:
 
 
 def execute(function: TensorFunction, values: list[Value], caller: Frame) -> None:
-    """Run ``function`` on arguments in the order of its parameters; the frame of the caller gives the module."""
+    """Run ``function`` on arguments in the order of its parameters; the frame of the caller gives the module.
+
+    As in compiled code a buffer is passed as memory: the callee may see the same elements in another shape.
+    """
     frame = Frame(function.name, caller.module)
+    frame.values.update(
+        (param.name, value)
+        for param, value in zip(function.params, values, strict=True)
+        if not isinstance(param, Buffer)
+    )
     for param, value in zip(function.params, values, strict=True):
         if isinstance(param, Buffer):
-            frame.buffers[param.name] = value
-        else:
-            frame.values[param.name] = value
+            shape = _extents(tuple(compile_expr(extent) for extent in param.shape), frame)
+            fitting = reshaped(value, shape)
+            if fitting is None or fitting.dtype != param.dtype.numpy:
+                fail(
+                    "TND-R003",
+                    f"{caller.function}: '{function.name}' takes {param.dtype} {shape} as '{param.name}', "
+                    f"{value.dtype} {value.shape} is given",
+                )
+            frame.buffers[param.name] = fitting
     program(function)(frame)
+
+
+def reshaped(memory: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the same memory in another shape; None if that is not possible without a copy."""
+    if memory.shape == shape:
+        return memory
+    if memory.size != int(np.prod(shape, dtype=np.int64)) or not memory.flags.c_contiguous:
+        return None
+    return memory.reshape(shape)
 
 
 _programs: dict[TensorFunction, Runner] = {}

@@ -13,6 +13,7 @@ from tondo.ir import (
     CallDps,
     CallGraph,
     CallPacked,
+    Const,
     ConstantRef,
     Expr,
     GraphFunction,
@@ -25,6 +26,7 @@ from tondo.ir import (
     TensorFunction,
     TensorType,
     Var,
+    mul,
     substitute,
     walk,
 )
@@ -141,10 +143,12 @@ def _call_dps(module: IRModule, binding: Binding, call: CallDps) -> Iterator[str
     if not isinstance(callee, TensorFunction):
         yield f"there is no tensor function '{call.function}'"
         return
+    scratch = callee.attrs.get("workspace", 0)
+    outputs = callee.outputs - (scratch if isinstance(scratch, int) else 0)
     counts = (
         ("scalars", len(callee.scalars), len(call.scalars)),
         ("inputs", len(callee.input_buffers), len(call.args)),
-        ("outputs", len(callee.output_buffers), len(binding.vars)),
+        ("outputs", outputs, len(binding.vars)),
     )
     wrong = [
         f"'{call.function}' has {takes} {what}, {given} are given" for what, takes, given in counts if takes != given
@@ -153,7 +157,7 @@ def _call_dps(module: IRModule, binding: Binding, call: CallDps) -> Iterator[str
     if wrong:
         return
     scalars: dict[Var, Expr] = dict(zip(callee.scalars, call.scalars, strict=True))
-    for buffer, atom in zip(callee.buffers, (*call.args, *binding.vars), strict=True):
+    for buffer, atom in zip(callee.buffers, (*call.args, *binding.vars), strict=False):
         if not isinstance(atom.type, TensorType):
             yield f"'{atom.name}' is not a tensor"
             continue
@@ -180,21 +184,37 @@ def _call_graph(module: IRModule, binding: Binding, call: CallGraph) -> Iterator
 
 
 def _difference(wanted: TensorType, given: TensorType) -> str | None:
-    """Return how two types differ; shapes are compared up to simplification, unknown ranks not at all."""
+    """Return how two types differ; shapes are compared up to simplification, unknown ranks not at all.
+
+    A function that sees its buffers flat (one dimension) is compared by the number of elements.
+    """
     if wanted.dtype != given.dtype:
         return f"differ in dtype: {wanted.dtype} and {given.dtype}"
     if wanted.shape is None or given.shape is None:
         return None
+    if len(wanted.shape) == 1 != len(given.shape):
+        return None if _same(wanted.shape[0], _elements(given.shape)) else "differ in their number of elements"
     if len(wanted.shape) != len(given.shape):
         return f"differ in rank: {len(wanted.shape)} and {len(given.shape)}"
     for axis, (a, b) in enumerate(zip(wanted.shape, given.shape, strict=True)):
-        if a == b:
-            continue
-        variables = {item for dim in (a, b) for item in walk(dim) if isinstance(item, Var)}
-        analyzer = Analyzer({var: Interval(1, None) for var in variables})
-        if analyzer.simplify(a) != analyzer.simplify(b):
+        if not _same(a, b):
             return f"differ in dimension {axis}"
     return None
+
+
+def _elements(shape: tuple[Expr, ...]) -> Expr:
+    count: Expr = Const(1)
+    for extent in shape:
+        count = mul(count, extent)
+    return count
+
+
+def _same(a: Expr, b: Expr) -> bool:
+    if a == b:
+        return True
+    variables = {item for dim in (a, b) for item in walk(dim) if isinstance(item, Var)}
+    analyzer = Analyzer({var: Interval(1, None) for var in variables})
+    return analyzer.simplify(a) == analyzer.simplify(b)
 
 
 def _check_regions(module: IRModule, function: GraphFunction) -> Iterator[Finding]:

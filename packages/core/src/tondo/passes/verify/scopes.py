@@ -150,11 +150,8 @@ class _Walker:
     def variable(self, var: Var, scope: _Scope, span: Span | None) -> Iterator[Finding]:
         known = scope.variables.get(var.name)
         if known is None:
-            why = (
-                "is a loop around the block, which its body does not see"
-                if var.name in scope.hidden
-                else "has no value"
-            )
+            hidden = var.name in scope.hidden
+            why = "stands around the block, whose body does not see it" if hidden else "has no value here"
             yield Finding(f"the variable '{var.name}' {why}", span)
         elif known.dtype != var.dtype:
             yield Finding(f"the variable '{var.name}' is {known.dtype}, it is used as {var.dtype}", span)
