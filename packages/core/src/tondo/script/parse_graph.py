@@ -188,12 +188,11 @@ class ModuleReader(TensorReader):
         return tuple(self.atom(item) for item in items)
 
     def _binding(self, tree: ast.stmt) -> Binding:
-        span = self.source.span(tree)
+        span, source = self.source.span(tree), self.source.comment(tree)
         if isinstance(tree, ast.AnnAssign) and isinstance(tree.target, ast.Name) and tree.value is not None:
             operation, _ = self._operation(tree.value)
-            return Binding(
-                (self._define_value(tree, tree.target.id, self.type(tree.annotation)),), operation, None, span
-            )
+            var = self._define_value(tree, tree.target.id, self.type(tree.annotation))
+            return Binding((var,), operation, source, span)
         if isinstance(tree, ast.Expr):
             operation, types = self._operation(tree.value)
             names: list[str] = []
@@ -205,7 +204,7 @@ class ModuleReader(TensorReader):
         if types is None or len(types) != len(names):
             self.fail(tree, f"expected the types of {len(names)} results", help="results=(Tensor(...), ...)")
         made = tuple(self._define_value(tree, name, kind) for name, kind in zip(names, types, strict=True))
-        return Binding(made, operation, None, span)
+        return Binding(made, operation, source, span)
 
     def _target(self, tree: ast.expr) -> str:
         return tree.id if isinstance(tree, ast.Name) else self.fail(tree, "expected a name")

@@ -108,7 +108,7 @@ class TensorReader(DeclarationReader):
                 else:
                     done.append((stmts, wrap))
                     stmts = []
-        body = seq(*stmts) if stmts else Seq(())
+        body = stmts[0] if len(stmts) == 1 else Seq(tuple(stmts))
         for before, wrap in reversed(done):
             body = seq(*before, wrap(body))
         return body

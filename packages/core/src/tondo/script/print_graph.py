@@ -97,7 +97,8 @@ class _GraphPrinter:
 
     def binding(self, binding: Binding) -> list[str]:
         before, text = self.operation(binding)
-        comment = f"  # {_one_line(binding.source)}" if binding.source else ""
+        source = _one_line(binding.source or "")
+        comment = f"  # {source}" if source else ""
         if len(binding.vars) == 1:
             return [*before, f"{binding.var.name}: {type_text(binding.var.type)} = {text}{comment}"]
         types = types_text([var.type for var in binding.vars])

@@ -48,6 +48,15 @@ class Source:
         text = self.lines[line - 1] if line <= len(self.lines) else ""
         return len(text.encode()[:column].decode(errors="replace"))
 
+    def comment(self, tree: ast.AST) -> str | None:
+        """Return the comment that follows ``tree`` on its last line."""
+        line = getattr(tree, "end_lineno", 0)
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        if "#" not in text:
+            return None
+        before, sign, after = text.encode()[getattr(tree, "end_col_offset", 0) :].decode().partition("#")
+        return after.strip() or None if sign and not before.strip() else None
+
     def line(self, number: int) -> str:
         """Return line ``number`` of the file."""
         index = number - self.first_line
