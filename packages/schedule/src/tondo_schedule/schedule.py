@@ -212,6 +212,12 @@ class Schedule:
         self._record("merge_axes", {"axes": plain}, *(var.name for var in made))
         return made
 
+    def split_axis(self, block: str, axis: Var, factor: int) -> tuple[Var, Var]:
+        """See :mod:`tondo_schedule.primitives.split_axis`."""
+        self._function, (outer, inner) = primitives.split_axis.apply(self._function, block, axis, factor)
+        self._record("split_axis", {"block": block, "axis": axis.name, "factor": factor}, outer.name, inner.name)
+        return outer, inner
+
     def specialize(self, blocks: Sequence[str], loop: str, least: int) -> tuple[str, ...]:
         """See :mod:`tondo_schedule.primitives.specialize`; the condition is that the extent of ``loop`` is ``>= least``."""
         condition = self.extent(Var(loop)) >= least
@@ -262,7 +268,7 @@ _METHODS = {
     for name in (
         "split", "fuse", "reorder", "parallel", "vectorize", "unroll", "annotate", "compute_at", "reverse_compute_at",
         "compute_inline", "reverse_compute_inline", "cache_write", "cache_read", "set_scope", "transform_layout",
-        "decompose_reduction", "rfactor", "pad_domain", "drop_unit_axes", "merge_axes", "specialize",
+        "decompose_reduction", "rfactor", "pad_domain", "drop_unit_axes", "merge_axes", "specialize", "split_axis",
     )
 }
 
@@ -271,7 +277,7 @@ def _arguments(args: Mapping[str, Plain]) -> list[object]:
     """Return positional arguments; loops become variables, layouts index maps."""
     result: list[object] = []
     for name, value in args.items():
-        if name in {"loop", "outer", "inner"}:
+        if name in {"loop", "outer", "inner", "axis"}:
             result.append(Var(str(value)))
         elif name == "loops" and isinstance(value, list):
             result.extend(Var(str(item)) for item in value)

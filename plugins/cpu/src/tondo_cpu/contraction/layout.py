@@ -8,16 +8,18 @@ so no layout but this one is needed for values; only constant operands are packe
 from __future__ import annotations
 
 from tondo.diagnostics import TondoError
-from tondo.ir import Load, Var, walk
+from tondo.ir import Expr, Load, Var, walk
 from tondo_cpu.contraction.prepare import intermediate
 from tondo_schedule import IndexMap, Schedule
 from tondo_schedule.facts import Contraction, contraction_of
 
 
 def inner_dims(load: Load, contraction: Contraction) -> tuple[int, ...]:
-    """Return the dimensions of an operand that should be innermost: plain reduction axes, or shared (batch) axes beside a window."""
-    depth = {it.var for it in contraction.k}
-    plain = tuple(place for place, index in enumerate(load.indices) if isinstance(index, Var) and index in depth)
+    """Return the dimensions of an operand that should be innermost: channels (reduction axes outside windows), or shared (batch) axes beside a window."""
+    depth, rows = {it.var for it in contraction.k}, {it.var for it in contraction.m}
+    plain = tuple(
+        place for place, index in enumerate(load.indices) if variables_of(index) & depth and not variables_of(index) & rows
+    )
     if plain:
         return plain
     windowed = any(not isinstance(index, Var) and any(item in depth for item in walk(index)) for index in load.indices)
@@ -25,6 +27,11 @@ def inner_dims(load: Load, contraction: Contraction) -> tuple[int, ...]:
     if not windowed:
         return ()
     return tuple(place for place, index in enumerate(load.indices) if isinstance(index, Var) and index in shared)
+
+
+def variables_of(index: Expr) -> set[Var]:
+    """Return the variables of an index."""
+    return {item for item in walk(index) if isinstance(item, Var)}
 
 
 def to_the_end(rank: int, inner: tuple[int, ...]) -> IndexMap:

@@ -7,7 +7,7 @@ element by element, does everything elementwise that follows, and stores the res
 from __future__ import annotations
 
 from tondo.diagnostics import TondoError
-from tondo.ir import LOCAL, Allocate, Buffer, Load, Var, walk
+from tondo.ir import LOCAL, Allocate, Binary, Buffer, Const, Load, Store, Var, walk
 from tondo_schedule import Schedule
 from tondo_schedule.facts import Stage, stages_of
 from tondo_schedule.tree import blocks_of, loads_of, single_store, stores_of
@@ -17,6 +17,7 @@ def prepare(schedule: Schedule, anchor: str) -> str:
     """Inline what follows the contraction ``anchor`` and return the name of its epilogue."""
     schedule.drop_unit_axes(anchor)
     _inline_chain(schedule, anchor)
+    _split_joined(schedule, anchor)
     epilogue = _epilogue(schedule, anchor)
     if epilogue is None:
         return schedule.cache_write(anchor, LOCAL)
@@ -68,16 +69,29 @@ def _epilogue(schedule: Schedule, anchor: str) -> str | None:
     users = _users(schedule, buffer)
     if len(users) != 1 or buffer in schedule.function.output_buffers:
         return None
-    stage = _stage(schedule, users[0])
-    if stage is None or stage.kind not in {"elementwise", "injective"}:
+    block = schedule.block(users[0])
+    if any(it.kind == "reduction" for it in block.iters) or block.predicate is not None or not isinstance(block.body, Store):
         return None
-    loads = loads_of(stage.block.body, buffer)
+    loads = loads_of(block.body, buffer)
     if len(loads) != 1:
         return None
     indices = loads[0].indices
     plain = all(isinstance(index, Var) for index in indices) and len(set(indices)) == len(indices)
-    complete = {it.var for it in stage.block.iters} == set(indices)
+    complete = {it.var for it in block.iters} == set(indices)
     return users[0] if plain and complete else None
+
+
+def _split_joined(schedule: Schedule, anchor: str) -> None:
+    """Iterate an epilogue that joins two axes (``T[c // 4, c % 4]``, groups and their channels) over both."""
+    buffer = _written(schedule, anchor)
+    for name in _users(schedule, buffer):
+        for load in loads_of(schedule.block(name).body, buffer):
+            for index in load.indices:
+                if isinstance(index, Binary) and index.op == "floormod" and isinstance(index.a, Var) and isinstance(index.b, Const):
+                    try:
+                        schedule.split_axis(name, index.a, int(index.b.value))
+                    except TondoError:
+                        return
 
 
 def intermediate(schedule: Schedule, load: Load) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tondo.arith import Analyzer
+from tondo.arith import Analyzer, affine
 from tondo.ir import Binary, Block, Const, Expr, IterVar, Load, Store, Var, walk
 from tondo_cpu.strides import is_unit, stride_of
 from tondo_schedule.facts import Contraction
@@ -94,21 +94,28 @@ def _assign(
     ordered = [spatial[var] for var in order if var != vector.var]
     rows = tuple(it for it in reversed(ordered) if not _has(streamed, it.var))
     outer = tuple(it for it in ordered if _has(streamed, it.var))
-    depth = depth_order(spread, streamed if panel is not None else None, tuple(it for it in block.iters if it.kind == "reduction"))
+    reduced = tuple(it for it in block.iters if it.kind == "reduction")
+    depth = depth_order(spread, streamed if panel is not None else None, reduced, frozenset(it.var for it in rows))
     return Roles(spread, streamed, vector, panel, pack, rows, outer, depth)
 
 
-def depth_order(spread: Load, packed: Load | None, axes: tuple[IterVar, ...]) -> tuple[IterVar, ...]:
+def depth_order(
+    spread: Load, packed: Load | None, axes: tuple[IterVar, ...], rows: frozenset[Var]
+) -> tuple[IterVar, ...]:
     """Return the reduction axes from the outermost loop in.
 
-    A packed operand dictates its own order; otherwise window axes come first and the axes that index the other operand
-    plainly last, in the order of its dimensions, so that the innermost loop walks along memory.
+    A packed operand dictates its own order; otherwise window axes (which share an index of the other operand with one of
+    ``rows``) come first and channels last, in the order of the dimensions, so that the innermost loop walks along memory.
     """
     if packed is not None:
         place = {it.var: i for it in axes for i, index in enumerate(packed.indices) if any(v == it.var for v in walk(index))}
         return tuple(sorted(axes, key=lambda it: place.get(it.var, -1)))
-    plain = {index: i for i, index in enumerate(spread.indices) if isinstance(index, Var)}
-    return tuple(sorted(axes, key=lambda it: (it.var in plain, plain.get(it.var, 0))))
+    channels: dict[Var, int] = {}
+    for place_, index in enumerate(spread.indices):
+        variables = {item for item in walk(index) if isinstance(item, Var)}
+        if not variables & rows:
+            channels |= dict.fromkeys(variables, place_)
+    return tuple(sorted(axes, key=lambda it: (it.var in channels, channels.get(it.var, 0))))
 
 
 def _has(load: Load, var: Var) -> bool:
@@ -127,7 +134,16 @@ def result_order(contraction: Store, epilogue: Store, value: Expr) -> tuple[Var,
     if not all(isinstance(index, Var) for index in indices) or len(set(indices)) != len(indices):
         return None
     own = dict(zip(indices, contraction.indices, strict=True))
-    stored = [own[index] for index in epilogue.indices if index in own]
+    stored = [own[var] for index in epilogue.indices for var in _by_stride(index) if var in own]
     if len(stored) != len(own):
         return None
     return tuple(var for var in stored if isinstance(var, Var))
+
+
+def _by_stride(index: Expr) -> list[Var]:
+    """Return the variables of an index, the one with the largest step first (``g * 4 + c``: g, c)."""
+    form = affine(index)
+    if form is None:
+        return []
+    terms = sorted(form.terms, key=lambda term: -abs(term[1]))
+    return [atom for atom, _ in terms if isinstance(atom, Var)]

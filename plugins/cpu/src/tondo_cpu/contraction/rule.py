@@ -61,8 +61,12 @@ class ContractionRule:
 
 def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContext) -> Roles | None:
     """Give intermediate operands the layout that the tile wants, pack what has to be packed, merge rows."""
+    saved = schedule.checkpoint()
     channels_last(schedule, anchor)
     roles = current_roles(schedule, anchor, epilogue)
+    if roles is None:
+        schedule.rollback(saved)
+        roles = current_roles(schedule, anchor, epilogue)
     if roles is None:
         return None
     if roles.pack or _ragged(schedule, roles):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tondo.ir import Buffer, Load, TensorFunction, Var, walk
 from tondo.target import Target
-from tondo_cpu.contraction.layout import inner_dims, to_the_end
+from tondo_cpu.contraction.layout import inner_dims, to_the_end, variables_of
 from tondo_cpu.contraction.prepare import prepare
 from tondo_cpu.contraction.roles import depth_order
 from tondo_cpu.contraction.tile import best
@@ -78,7 +78,7 @@ def _result_wishes(
     for buffer, indices in accesses:
         if buffer not in places or tuple(indices) != tuple(last.indices):
             continue
-        order = to_the_end(buffer.rank, tuple(d for d, index in enumerate(indices) if index in inner))
+        order = to_the_end(buffer.rank, tuple(d for d, index in enumerate(indices) if variables_of(index) & inner))
         if not order.is_identity:
             result[places[buffer]] = order
     return result
@@ -86,12 +86,13 @@ def _result_wishes(
 
 def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) -> IndexMap | None:
     right = contraction.right
+    plain = all(isinstance(index, Var) for index in right.indices if not _fixed(index))
+    if not plain:
+        return _columns_last(right, contraction)
     if contraction.batch and contraction.n:  # batched products multiply values with values: packed in the kernel if at all
         return None
-    if not all(isinstance(index, Var) for index in right.indices if not _fixed(index)):
-        return None
     dims = {index: place for place, index in enumerate(right.indices) if isinstance(index, Var)}
-    depth = depth_order(contraction.left, None, contraction.k)
+    depth = depth_order(contraction.left, None, contraction.k, frozenset(it.var for it in contraction.m))
     inside = [dims[it.var] for it in depth if it.var in dims]
     machine = Machine.of(target, right.buffer.dtype)
     if not contraction.n:
@@ -110,6 +111,14 @@ def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) ->
     blocked = IndexMap.blocked([*others, *inside], own, width)
     outer, *rest = blocked.parts
     return IndexMap((*rest[: len(others)], outer, *rest[len(others) :]))
+
+
+def _columns_last(right: Load, contraction: Contraction) -> IndexMap | None:
+    """Return the permutation that moves the dimension of the columns to the end (``[g * 16 + o, c, p, q]``: grouped weights)."""
+    columns = {it.var for it in contraction.n}
+    inner = tuple(place for place, index in enumerate(right.indices) if variables_of(index) & columns)
+    order = to_the_end(right.buffer.rank, inner)
+    return order if len(inner) == 1 and not order.is_identity else None
 
 
 def _fixed(index: object) -> bool:
