@@ -263,6 +263,12 @@ def test_bits(run):
     np.testing.assert_array_equal(run("shift_right", a, b), np.array([0, 3, 0], np.uint8))
 
 
+def test_shifts_by_the_width_or_more(run):
+    a, b = np.array([-100, 100, -1, 64], np.int8), np.array([8, 9, 1, 3], np.int8)
+    np.testing.assert_array_equal(run("shift_right", a, b), np.right_shift(a.astype(np.int64), b))
+    np.testing.assert_array_equal(run("shift_left", a, b), np.array([0, 0, -2, 0], np.int8))
+
+
 def test_where(run, rng):
     condition, a, b = np.array([[True], [False]]), rng.normal(size=(3,)).astype(np.float32), np.float32(7)
     np.testing.assert_array_equal(run("where", condition, a, b), np.where(condition, a, b))

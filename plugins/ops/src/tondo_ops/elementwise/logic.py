@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tondo.ir import Binary, Compare, Expr, OpCall, Operator, TensorType, logical_and, logical_or, select
+from tondo.ir import (
+    Binary,
+    Compare,
+    Expr,
+    OpCall,
+    Operator,
+    TensorType,
+    const,
+    logical_and,
+    logical_or,
+    minimum,
+    select,
+)
 from tondo.ir.expr import CompareOp
 from tondo_ops.elementwise.build import boolean, broadcasting, variadic
 from tondo_ops.support.attributes import refuse
@@ -31,15 +43,18 @@ def _compare(op: CompareOp) -> Callable[[OpCall, Sequence[Expr]], Expr]:
     return lambda _call, values: Compare(op, values[0], values[1])
 
 
-def _shift(op: str) -> Callable[[OpCall, Sequence[Expr]], Expr]:
+def _shift_left(_call: OpCall, values: Sequence[Expr]) -> Expr:
     """A shift by the width or more gives 0 (the machine's instruction would not)."""
+    value, distance = values
+    return select(distance < value.dtype.bits, Binary("shl", value, distance), const(0, value.dtype))
 
-    def elements(_call: OpCall, values: Sequence[Expr]) -> Expr:
-        value, distance = values
-        shifted = Binary("shl" if op == "shl" else "shr", value, distance)
-        return select(distance < value.dtype.bits, shifted, value - value)
 
-    return elements
+def _shift_right(_call: OpCall, values: Sequence[Expr]) -> Expr:
+    """A shift by the width or more gives 0, or -1 for a negative value."""
+    value, distance = values
+    if value.dtype.kind == "int":
+        return Binary("shr", value, minimum(distance, value.dtype.bits - 1))
+    return select(distance < value.dtype.bits, Binary("shr", value, distance), const(0, value.dtype))
 
 
 def _xor(_call: OpCall, values: Sequence[Expr]) -> Expr:
@@ -68,7 +83,7 @@ OPERATORS: tuple[Operator, ...] = (
     variadic("bitwise_and", lambda _call, v: logical_and(v[0], v[1]), want_integer, "bits set in a and b", low=2),
     variadic("bitwise_or", lambda _call, v: logical_or(v[0], v[1]), want_integer, "bits set in a or b", low=2),
     variadic("bitwise_xor", _xor, want_integer, "bits set in one of a and b", low=2),
-    variadic("shift_left", _shift("shl"), want_integer, "bits of a moved up by b", low=2),
-    variadic("shift_right", _shift("shr"), want_integer, "bits of a moved down by b", low=2),
+    variadic("shift_left", _shift_left, want_integer, "bits of a moved up by b", low=2),
+    variadic("shift_right", _shift_right, want_integer, "bits of a moved down by b", low=2),
     Operator("where", _infer_where, broadcasting(_infer_where, _where), "a where the condition holds, else b"),
 )
