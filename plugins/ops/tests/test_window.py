@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tondo.diagnostics import TondoError
-from tondo.ir import INT32, Block, Const, OpCall, TensorType, Var, dims, dtype, walk
+from tondo.ir import INT32, Attrs, Block, Const, OpCall, TensorType, Var, dims, dtype, walk
 from tondo_ops import OPERATORS
 
 _CONV = [  # x, w, attributes
@@ -56,8 +56,6 @@ def stages(function):
 
 
 def conv_function(x, w, **attrs):
-    from tondo.ir import Attrs
-
     types = tuple(TensorType(dims(shape), dtype("float32")) for shape in (x, w))
     return OPERATORS["conv"].define(OpCall("conv", types, Attrs(attrs)))
 
