@@ -160,7 +160,7 @@ def test_every_truncation_is_explained(tools, rng):
     model = tools.model([tools.node("Add", ["x", "w"])], {"x": (F, (4,))}, constants={"w": rng.normal(size=4).astype(F)})
     data = model.SerializeToString()
     for end in range(len(data)):
-        assert _code(lambda end=end: tools.load(data[:end])).startswith(("TND-M001" if end < 2 else "TND-M00")), end
+        assert _code(lambda end=end: tools.load(data[:end])).startswith("TND-M00"), end
     with pytest.raises(TondoError, match="damaged at byte") as caught:
         tools.load(data[: len(data) // 2])
     assert caught.value.code == "TND-M002"

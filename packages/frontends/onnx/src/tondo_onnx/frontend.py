@@ -64,8 +64,10 @@ class OnnxFrontend:
         """Return a digest of the model, its external data and the options, without converting anything."""
         from tondo_onnx.read.digest import digest_of
         from tondo_onnx.read.files import ModelFiles
+        from tondo_onnx.read.texts import check_texts
 
         model, _, folder = self._read(source, options)
+        check_texts(model)
         return digest_of(model, ModelFiles(folder), options)
 
     def _read(self, source: object, options: LoadOptions) -> tuple[ModelProto, str, Path | None]:

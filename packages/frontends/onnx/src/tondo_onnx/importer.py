@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import Final
 
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
@@ -32,8 +33,12 @@ from tondo_onnx.nodes.site import Site
 from tondo_onnx.problems import MissingOperator, Problems, Unsupported
 from tondo_onnx.read.files import ModelFiles
 from tondo_onnx.read.tensors import array_of
+from tondo_onnx.read.texts import check_texts
 from tondo_onnx.read.types import known_dtype, type_name
 from tondo_onnx.signature import input_types
+
+_IR_WITH_OPSETS: Final = 3
+"""Version of the format from which on a model must import operator sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class _Frame:
 def import_model(model: ModelProto, files: ModelFiles, options: LoadOptions, limits: Limits, place: str) -> IRModule:
     """Return the module of ``model``; ``place`` names it in messages. Errors: see ``OnnxFrontend.load``."""
     try:
+        check_texts(model)
         return _Importer(model, files, options, limits, place).run()
     except TondoError as error:
         located = [entry if entry.span else replace(entry, span=Span(place)) for entry in error.diagnostics]
@@ -88,6 +94,8 @@ class _Importer:
 
     def run(self) -> IRModule:
         """Convert the whole model."""
+        if self.model.ir_version >= _IR_WITH_OPSETS and not self.model.opset_import:
+            fail("TND-M004", "the model imports no operator set", help="the file is incomplete; copy or export it again")
         graph = self.model.graph
         types = input_types(graph, self.options, self.builder.dims, self.builder.names, self.limits)
         params = {name: self.builder.parameter(name, kind) for name, kind in types.items()}

@@ -15,7 +15,7 @@ import numpy as np
 
 from tondo.ir import (
     INT64, Atom, Attrs, Binding, Call, Const, ConstantData, ConstantRef, DType, Expr, GraphFunction, GraphVar, OpCall, Operator,
-    ShapeValue, TensorType, cast, dims, dtype,
+    MatchShape, ShapeValue, TensorType, cast, dims, dtype,
 )
 from tondo_onnx.build.dims import Dimensions, static
 from tondo_onnx.build.fold import EVALUATORS, Request, evaluate
@@ -110,7 +110,7 @@ class Builder:
         elements = evaluate(op, Request(args, attrs, shape, type.dtype, self.dims))
         return None if elements is None else self.known(elements, type.dtype, op)
 
-    def _emit(self, operation: Call | ShapeValue, types: Sequence[TensorType], stem: str) -> tuple[Value, ...]:
+    def _emit(self, operation: Call | ShapeValue | MatchShape, types: Sequence[TensorType], stem: str) -> tuple[Value, ...]:
         made: list[Value] = []
         variables: list[GraphVar] = []
         for position, kind in enumerate(types):
@@ -119,6 +119,13 @@ class Builder:
             made.append(Value(kind, variable, None, stem))
         self.bindings.append(Binding(tuple(variables), operation, self.source))
         return tuple(made)
+
+    def match(self, value: Value, shape: Sequence[Expr]) -> Value:
+        """Return ``value`` taken to be of ``shape``, which is checked at run time; itself if it is known to be."""
+        if all(a == b for a, b in zip(value.dims, shape, strict=True)):
+            return value
+        (result,) = self._emit(MatchShape(self.atom(value), tuple(shape)), (TensorType(tuple(shape), value.dtype),), value.hint)
+        return result
 
     # -- tensors
 
@@ -172,6 +179,8 @@ class Builder:
         operation = binding.operation
         if isinstance(operation, Call):
             operation = replace(operation, args=tuple(_new(arg, renamed) for arg in operation.args))
+        elif isinstance(operation, MatchShape):
+            operation = replace(operation, arg=_new(operation.arg, renamed))
         variables: list[GraphVar] = []
         for variable in binding.vars:
             name = self.names.claim(self._wanted.get(variable.name, variable.name.rsplit(".", 1)[-1]))

@@ -6,7 +6,7 @@ from typing import Final
 
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.site import Converter, Site, Versions, since
-from tondo_onnx.converters.elementwise import same
+from tondo_onnx.nodes.agreement import broadcastable
 
 
 def aligned(site: Site) -> tuple[Value, Value]:
@@ -23,14 +23,25 @@ def aligned(site: Site) -> tuple[Value, Value]:
 
 def _binary(op: str) -> Versions:
     def old(site: Site) -> Value:
-        return site.call(op, *aligned(site))
+        return _call(site, op, *aligned(site))
 
-    return since(1, old, 7, same(op))
+    return since(1, old, 7, _same(op))
+
+
+def _call(site: Site, op: str, *args: Value) -> Value:
+    return site.call(op, *broadcastable(site, *args))
+
+
+def _same(op: str) -> Converter:
+    def convert(site: Site) -> Value:
+        return _call(site, op, *site.args)
+
+    return convert
 
 
 def _variadic(op: str) -> Converter:
     def convert(site: Site) -> Value:
-        return site.arg(0) if len(site.inputs) == 1 else site.call(op, *site.args)
+        return site.arg(0) if len(site.inputs) == 1 else _call(site, op, *site.args)
 
     return convert
 
@@ -41,7 +52,7 @@ def _power(site: Site, a: Value, b: Value) -> Value:
         number = exponent.reshape(-1)[0].item()
         if a.dtype.is_float or (isinstance(number, int) and number >= 0):
             return site.call("pow_scalar", a, exponent=number)
-    return site.call("pow", a, b)
+    return _call(site, "pow", a, b)
 
 
 def _pow_old(site: Site) -> Value:
@@ -53,14 +64,14 @@ def _pow(site: Site) -> Value:
 
 
 def _mod(site: Site) -> Value:
-    return site.call("mod", site.arg(0), site.arg(1), fmod=site.attributes.flag("fmod"))
+    return site.call("mod", *broadcastable(site, *site.args), fmod=site.attributes.flag("fmod"))
 
 
 def _bit_shift(site: Site) -> Value:
     direction = site.attributes.text("direction")
     if direction not in {"LEFT", "RIGHT"}:
         site.invalid(f"direction is '{direction}'")
-    return site.call("shift_left" if direction == "LEFT" else "shift_right", site.arg(0), site.arg(1))
+    return _call(site, "shift_left" if direction == "LEFT" else "shift_right", *site.args)
 
 
 def _prelu(site: Site) -> Value:
@@ -68,7 +79,7 @@ def _prelu(site: Site) -> Value:
     x, slope = site.arg(0), site.arg(1)
     if site.version < 7 and slope.rank == 1 and x.rank > 1:  # noqa: PLR2004  operator-set version
         slope = site.reshape(slope, (*slope.dims, *[1] * (x.rank - 2)))
-    return site.call("prelu", x, slope)
+    return _call(site, "prelu", x, slope)
 
 
 _BINARY: Final = {
@@ -82,7 +93,7 @@ _SAME: Final = {
 
 CONVERTERS: Final[dict[str, Versions]] = {
     **{name: _binary(op) for name, op in _BINARY.items()},
-    **{name: since(same(op)) for name, op in _SAME.items()},
+    **{name: since(_same(op)) for name, op in _SAME.items()},
     **{name: since(_variadic(name.lower())) for name in ("Min", "Max", "Sum", "Mean")},
     "Pow": since(1, _pow_old, 7, _pow),
     "Mod": since(_mod),

@@ -7,18 +7,31 @@ from typing import Final
 from tondo.ir import INT32
 from tondo_onnx.build.values import Value
 from tondo_onnx.converters.convolution import requantized, shifted, unify
+from tondo_onnx.nodes.agreement import Agreement
 from tondo_onnx.nodes.site import Site, Versions, since
 
 
+def _factors(site: Site, a: Value, b: Value) -> tuple[Value, ...]:
+    """Return the factors of a matrix product, their depths and batches checked where they are not known to agree."""
+    agreement = Agreement(site, (a, b))
+    if a.rank and b.rank:
+        agreement.equal((0, a.rank - 1), (1, max(b.rank - 2, 0)))
+    if min(a.rank, b.rank) > 2:  # noqa: PLR2004  there are batches on both sides
+        agreement.broadcast((2, 2))
+    return agreement.values()
+
+
 def _matmul(site: Site) -> Value:
-    return site.call("matmul", site.arg(0), site.arg(1))
+    return site.call("matmul", *_factors(site, site.arg(0), site.arg(1)))
 
 
 def _gemm(site: Site) -> Value:
     attributes = site.attributes
     c = site.optional(2)
+    agreement = Agreement(site, (site.arg(0), site.arg(1)))
+    agreement.equal((0, 0 if attributes.flag("transA") else 1), (1, 1 if attributes.flag("transB") else 0))
     return site.call(
-        "gemm", site.arg(0), site.arg(1), *([c] if c is not None else []),
+        "gemm", *agreement.values(), *([c] if c is not None else []),
         alpha=attributes.number("alpha", 1.0), beta=attributes.number("beta", 1.0),
         trans_a=attributes.flag("transA"), trans_b=attributes.flag("transB"),
     )  # fmt: skip
@@ -32,7 +45,7 @@ def _integer_product(site: Site, a: Value, b: Value, a_zero: Value | None, b_zer
     """Return the exact product; zero points of ``a`` belong to its rows, those of ``b`` to its columns."""
     left = shifted(site, a, a_zero, max(a.rank - 2, 0))
     right = shifted(site, b, b_zero, max(b.rank - 1, 0))
-    return site.call("matmul", *unify(site, left, right), out_dtype=INT32)
+    return site.call("matmul", *_factors(site, *unify(site, left, right)), out_dtype=INT32)
 
 
 def _matmul_integer(site: Site) -> Value:

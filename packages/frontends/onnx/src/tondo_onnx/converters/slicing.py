@@ -10,6 +10,7 @@ import numpy as np
 from tondo.ir import Const, Expr, ceildiv, is_const, maximum
 from tondo_onnx.build.dims import plain, plains
 from tondo_onnx.build.values import Value
+from tondo_onnx.nodes.agreement import Agreement
 from tondo_onnx.nodes.site import Site, Versions, since
 
 _HUGE: Final = 1 << 31
@@ -133,7 +134,14 @@ def _concatenated(site: Site, axis: int) -> Value:
     args = site.args
     if len(args) == 1:
         return args[0]
-    return site.call("concat", *args, axis=site.axis(axis, args[0].rank))
+    joined = site.axis(axis, args[0].rank)
+    if len({arg.rank for arg in args}) > 1:
+        site.invalid(f"inputs have the ranks {', '.join(str(arg.rank) for arg in args)}")
+    agreement = Agreement(site, args)
+    for other in range(args[0].rank):
+        if other != joined:
+            agreement.equal(*[(position, other) for position in range(len(args))])
+    return site.call("concat", *agreement.values(), axis=joined)
 
 
 # ------------------------------------------------------------------------------------------ pad, expand, tile

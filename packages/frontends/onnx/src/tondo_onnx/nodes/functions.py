@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import onnx
 from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto, TypeProto, helper
@@ -11,6 +12,9 @@ from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorPro
 from tondo.diagnostics import fail
 from tondo.ir import Const, TensorType
 from tondo_onnx.build.values import Value
+
+
+_MAX_VERSION: Final = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ def standard_function(
 ) -> FunctionUse | None:
     """Return the function by which ONNX defines the operator of ``node``; None if it does not."""
     try:
-        schema = onnx.defs.get_schema(node.op_type, max_inclusive_version=version, domain=domain_of(node.domain))
+        newest = max(1, min(version, _MAX_VERSION))
+        schema = onnx.defs.get_schema(node.op_type, max_inclusive_version=newest, domain=domain_of(node.domain))
     except onnx.defs.SchemaError:
         return None
     given = dict(attributes)

@@ -35,10 +35,11 @@ def read_file(path: Path, limits: Limits) -> bytes:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         fail("TND-U006", f"cannot open {path}: {error.strerror or error}", help="check the path and its permissions")
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        fail("TND-M001", f"{path} is not a regular file", help="pass the path of an .onnx file")
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            fail("TND-M001", f"{path} is not a regular file", help="pass the path of an .onnx file")
         if status.st_size > limits.file_bytes:
             exceed(f"the size of {path} in bytes", status.st_size, limits.file_bytes)
         data = file.read(limits.file_bytes + 1)
