@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tondo.diagnostics import TondoError
 from tondo.interp import axes, run_tensor_function
 from tondo.interp.axes import AxisRunner
 from tondo.ir import (
@@ -18,7 +19,9 @@ from tondo.ir import (
     Allocate,
     Binary,
     Block,
+    Broadcast,
     Buffer,
+    Compare,
     Compute,
     Const,
     For,
@@ -26,6 +29,7 @@ from tondo.ir import (
     IterVar,
     Let,
     Load,
+    Ramp,
     Store,
     TensorFunction,
     TensorType,
@@ -225,6 +229,55 @@ def test_guarded_updates(op, swapped, guarded, shift):
     start = For(Var("s"), Const(0), Const(6), Store(y, (Var("s"),), const(1.0)))
     nest = For(j, Const(0), Const(5), For(i, Const(0), Const(6), body))
     run_both(TensorFunction("update", (x, y), seq(start, nest)), [np.random.default_rng(7).random((6, 5), np.float32)])
+
+
+def vector_matmul(m, n, k, lanes):
+    """Columns in vectors, the last one masked."""
+    x, y, c = Buffer("x", dims((m * k,))), Buffer("y", dims((k * n,))), Buffer("c", dims((m * n,)))
+    i, j, p = Var("i"), Var("j"), Var("p")
+    column = Ramp(j * lanes, Const(1), lanes)
+    inside = Compare("lt", column, Broadcast(Const(n), lanes))
+    place = Ramp(i * n + j * lanes, Const(1), lanes)
+    weight = Load(y, (Ramp(p * n + j * lanes, Const(1), lanes),), inside)
+    value = Binary("add", Load(c, (place,), inside), Binary("mul", Broadcast(x[i * k + p], lanes), weight))
+    zero = Store(c, (place,), Broadcast(const(0.0), lanes), inside)
+    update = For(p, Const(0), Const(k), Store(c, (place,), value, inside))
+    nest = For(i, Const(0), Const(m), For(j, Const(0), ceildiv(Const(n), lanes), seq(zero, update)))
+    return TensorFunction("vectors", (x, y, c), nest)
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.integers(1, 5), st.sampled_from([2, 4]))
+def test_vector_stores_run_as_loops_over_lanes(m, n, k, lanes):
+    rng = np.random.default_rng(9)
+    x, y = rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32)
+    (c,) = run_both(vector_matmul(m, n, k, lanes), [x.reshape(-1), y.reshape(-1)])
+    np.testing.assert_allclose(c.reshape(m, n), x @ y, rtol=1e-5, atol=1e-6)
+
+
+@given(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2))
+def test_vector_stores_that_overlap_keep_their_order(step, stride, shift):
+    x, y = Buffer("x", dims((40,))), Buffer("y", dims((40,)))
+    i = Var("i")
+    place = Ramp(i * step, Const(stride), 4)
+    value = Binary("add", Load(y, (Ramp(i * step + shift, Const(stride), 4),)), Load(x, (place,)))
+    start = For(Var("s"), Const(0), Const(40), Store(y, (Var("s"),), const(0.0)))
+    body = seq(start, For(i, Const(0), Const(5), Store(y, (place,), value)))
+    data = np.random.default_rng(10).random(40, np.float32)
+    (result,) = run_both(TensorFunction("overlap", (x, y), body), [data])
+    expected = np.zeros(40, np.float32)
+    lanes = np.arange(4) * stride
+    for at in range(5):
+        expected[at * step + lanes] = expected[at * step + shift + lanes] + data[at * step + lanes]
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_masked_vector_store_still_loads_every_lane():
+    x, y = Buffer("x", dims((10,))), Buffer("y", dims((10,)))
+    i = Var("i")
+    lanes = Ramp(i * 4, Const(1), 4)
+    store = Store(y, (lanes,), Load(x, (lanes,)), Compare("lt", lanes, Broadcast(Const(10), 4)))
+    with pytest.raises(TondoError, match=r"load of x"):
+        run_tensor_function(TensorFunction("f", (x, y), For(i, Const(0), Const(3), store)), [np.zeros(10, np.float32)])
 
 
 def test_clamped_gather_and_accumulate():

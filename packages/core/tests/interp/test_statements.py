@@ -108,7 +108,11 @@ def test_if_let_while(data):
         Let(
             at, Load(step, (Const(0),)),
             seq(
-                If((at % 2).eq(0), Store(total, (Const(0),), total[0] + X[at]), Store(total, (Const(0),), total[0] - X[at])),
+                If(
+                    (at % 2).eq(0),
+                    Store(total, (Const(0),), total[0] + X[at]),
+                    Store(total, (Const(0),), total[0] - X[at]),
+                ),
                 Store(Y, (at,), total[0]),
                 Store(step, (Const(0),), at + 1),
             ),

@@ -4,7 +4,7 @@ A loop may when its iterations touch disjoint elements of every buffer that the 
 some dimensions are indexed by the same expressions in every load and store, and these expressions tell the
 iterations apart (checked on the actual values by the runner). The other loops of the nest run one after the other.
 A nest that only combines a value into one element (``s[i] = s[i] + e``) is an :class:`Update`; there the other loops
-become axes too, along which the combination is carried out in order.
+become axes too, along which the combination is carried out in order. The lanes of a vector store are one more loop.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from tondo.interp.scalarize import lane_loop
 from tondo.ir import (
     Binary,
     Block,
@@ -83,6 +84,9 @@ class _RefusedError(Exception):
 def plan(stmt: For) -> Nest | None:
     """Return how the nest that ``stmt`` begins can run with array axes; None if it cannot."""
     loops, body = _loops(stmt)
+    vector = lane_loop(body) if isinstance(body, Store) else None
+    if vector is not None:
+        loops, body = (*loops, vector), vector.body
     try:
         touched = list(_accesses(body, {}))
     except _RefusedError:
@@ -101,7 +105,7 @@ def plan(stmt: For) -> Nest | None:
             break
         lanes = kept
     update = _update(body, touched, keys)
-    if not lanes and update is None:
+    if (not lanes and update is None) or (vector is not None and vector.var not in lanes):
         return None
     positions = tuple(index for index, loop in enumerate(loops) if loop.var in lanes)
     return Nest(loops, body, positions, keys, frozenset(buffer.name for buffer, _, _ in touched), update)
