@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from tondo.ir import Const, DType, IterVar, Load, Node, Var, mul
 from tondo.passes import RuleContext
+from tondo_cpu.linear import by_stride, split_divided_axes
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
 from tondo_cpu.regions import make_parallel
 from tondo_cpu.strides import stride_of
 from tondo_cpu.vectors import vectorize_inner
 from tondo_schedule import Schedule
-from tondo_schedule.facts import Stage
+from tondo_schedule.facts import Stage, stage_of
+from tondo_schedule.tree import block_place, nest_of
 
 
 def schedule_map(schedule: Schedule, stage: Stage, context: RuleContext) -> None:
     """Schedule the nest of ``stage``, whose store has plain indices."""
     machine = Machine.of(context.target, _widest(stage))
+    split_divided_axes(schedule, stage.block.name)
+    stage = stage_of(nest_of(block_place(schedule.function, stage.block.name)).node) or stage
     loops = collapse(schedule, stage)
     if not loops:
         return
@@ -45,7 +49,7 @@ def collapse(schedule: Schedule, stage: Stage) -> list[Var]:
     """
     own = list(schedule.loops(stage.block.name))
     iters = {it.var: it for it in stage.block.iters}
-    order = [iters[index] for index in stage.store.indices if isinstance(index, Var)]
+    order = [iters[var] for index in stage.store.indices for var in by_stride(index) if var in iters]
     loops = [it.binding for it in order if isinstance(it.binding, Var)]
     if len(loops) != len(own) or set(loops) != set(own):
         return own

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tondo.arith import Analyzer, affine
+from tondo.arith import Analyzer
 from tondo.ir import Binary, Block, Const, Expr, IterVar, Load, Store, Var, walk
+from tondo_cpu.linear import by_stride
 from tondo_cpu.strides import is_unit, stride_of
 from tondo_schedule.facts import Contraction
 
@@ -134,16 +135,7 @@ def result_order(contraction: Store, epilogue: Store, value: Expr) -> tuple[Var,
     if not all(isinstance(index, Var) for index in indices) or len(set(indices)) != len(indices):
         return None
     own = dict(zip(indices, contraction.indices, strict=True))
-    stored = [own[var] for index in epilogue.indices for var in _by_stride(index) if var in own]
+    stored = [own[var] for index in epilogue.indices for var in by_stride(index) if var in own]
     if len(stored) != len(own):
         return None
     return tuple(var for var in stored if isinstance(var, Var))
-
-
-def _by_stride(index: Expr) -> list[Var]:
-    """Return the variables of an index, the one with the largest step first (``g * 4 + c``: g, c)."""
-    form = affine(index)
-    if form is None:
-        return []
-    terms = sorted(form.terms, key=lambda term: -abs(term[1]))
-    return [atom for atom, _ in terms if isinstance(atom, Var)]
