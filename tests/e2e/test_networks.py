@@ -7,11 +7,11 @@ import onnx
 import onnxruntime
 import pytest
 from light_batch import BATCH, free_reshapes, with_any_batch
-from networks import LIGHT_MODELS, light_model, picture
 from reference import of_range, session
 
 import tondo
 import tondo_runtime
+from networks import LIGHT_MODELS, light_model, picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.llvm]
 
