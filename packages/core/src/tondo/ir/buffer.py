@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from tondo.diagnostics.span import Span
 from tondo.ir.dtype import FLOAT32, DType
-from tondo.ir.expr import Const, Expr, ExprLike, Load, as_expr, mul
+from tondo.ir.expr import Const, Expr, ExprLike, as_expr, mul
 from tondo.ir.node import Node, node
 
 if TYPE_CHECKING:
@@ -56,6 +57,24 @@ class Buffer(Node):
             result.append(step)
             step = mul(step, extent)
         return tuple(reversed(result))
+
+
+@node
+class Load(Expr):
+    """Element ``buffer[indices]``. A vector index (Ramp) makes a vector load; with ``predicate`` false lanes give 0."""
+
+    buffer: Buffer
+    indices: tuple[Expr, ...]
+    predicate: Expr | None = None
+    dtype: DType = field(init=False, compare=False)
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Derive the dtype from the buffer and the lanes of the indices."""
+        lanes = 1
+        for index in self.indices:
+            lanes = max(lanes, index.dtype.lanes)
+        object.__setattr__(self, "dtype", self.buffer.dtype.with_lanes(lanes))
 
 
 @node

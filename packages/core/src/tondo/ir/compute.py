@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from tondo.ir.attrs import EMPTY, Attrs
-from tondo.ir.buffer import Buffer, Range, Region, dims
+from tondo.ir.buffer import Buffer, Load, Range, Region, dims
 from tondo.ir.dtype import DType
-from tondo.ir.expr import Binary, Const, Expr, ExprLike, Load, Var, add, as_expr, logical_and, logical_or, mul, const
+from tondo.ir.expr import Binary, Const, Expr, ExprLike, Var, add, as_expr, const, logical_and, logical_or, mul
 from tondo.ir.function import TensorFunction
 from tondo.ir.node import Node, walk
 from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, Stmt, Store, seq
@@ -65,13 +65,15 @@ class Compute:
         self._stages: list[tuple[Buffer, Stmt]] = []
         self._names: set[str] = set()
 
-    def input(self, name: str, type: TensorType) -> Buffer:  # noqa: A002  the field's word
+    def input(self, name: str, type: TensorType) -> Buffer:
         """Add an input buffer of a known rank and return it."""
         buffer = Buffer(self._fresh(name), type.dims, type.dtype)
         self._inputs.append(buffer)
         return buffer
 
-    def compute(self, name: str, shape: Sequence[ExprLike], value: Callable[..., Expr], dtype: DType | None = None) -> Buffer:
+    def compute(
+        self, name: str, shape: Sequence[ExprLike], value: Callable[..., Expr], dtype: DType | None = None
+    ) -> Buffer:
         """Add a stage ``name[i, j, ...] = value(i, j, ...)`` over ``shape`` and return its buffer.
 
         ``value`` gets one index expression per dimension. ``dtype`` defaults to that of the value.

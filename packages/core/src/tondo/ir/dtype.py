@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Literal
+from functools import cache
+from typing import Final, Literal, cast
 
 import ml_dtypes
 import numpy as np
 
-Kind = Literal["bool", "int", "uint", "float", "bfloat", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
-               "float8_e5m2fnuz", "complex", "handle"]
+Kind = Literal[
+    "bool",
+    "int",
+    "uint",
+    "float",
+    "bfloat",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "complex",
+    "handle",
+]
 
 _PATTERN = re.compile(
     r"(?:(bool)|(handle)|(float8_e4m3fnuz|float8_e4m3fn|float8_e5m2fnuz|float8_e5m2)"
     r"|(int|uint|float|bfloat|complex)(\d+))(?:x(\d+))?"
 )
 _ALLOWED: Final[dict[str, tuple[int, ...]]] = {
-    "int": (2, 4, 8, 16, 32, 64), "uint": (2, 4, 8, 16, 32, 64), "float": (16, 32, 64), "bfloat": (16,),
+    "int": (2, 4, 8, 16, 32, 64),
+    "uint": (2, 4, 8, 16, 32, 64),
+    "float": (16, 32, 64),
+    "bfloat": (16,),
     "complex": (64, 128),
 }
 
@@ -33,7 +47,11 @@ class DType:
 
     def __str__(self) -> str:
         """Return the name: ``float32``, ``int64x8``, ``bool``."""
-        base = self.kind if self.kind in {"bool", "handle"} or self.kind.startswith("float8") else f"{self.kind}{self.bits}"
+        base = (
+            self.kind
+            if self.kind in {"bool", "handle"} or self.kind.startswith("float8")
+            else f"{self.kind}{self.bits}"
+        )
         return base if self.lanes == 1 else f"{base}x{self.lanes}"
 
     __repr__ = __str__
@@ -73,7 +91,7 @@ class DType:
         return _numpy(str(self.element))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _numpy(name: str) -> np.dtype[np.generic]:
     if name == "handle":
         return np.dtype(np.uint64)
@@ -83,7 +101,7 @@ def _numpy(name: str) -> np.dtype[np.generic]:
         return np.dtype(getattr(ml_dtypes, name))
 
 
-@lru_cache(maxsize=None)
+@cache
 def dtype(name: str | DType | np.dtype[np.generic]) -> DType:
     """Return the :class:`DType` of a name such as ``"float32"``, ``"int8x16"``, or of a numpy dtype.
 
@@ -97,18 +115,18 @@ def dtype(name: str | DType | np.dtype[np.generic]) -> DType:
     if match is None:
         msg = f"unknown dtype {text!r}"
         raise ValueError(msg)
-    is_bool, is_handle, fp8, kind, bits, lanes = match.groups()
+    is_bool, is_handle, fp8, kind, bits, lanes = cast("tuple[str, str, Kind, Kind, str, str]", match.groups())
     count = int(lanes) if lanes else 1
     if is_bool:
         return DType("bool", 8, count)
     if is_handle:
         return DType("handle", 64, count)
     if fp8:
-        return DType(fp8, 8, count)  # type: ignore[arg-type]
+        return DType(fp8, 8, count)
     if int(bits) not in _ALLOWED[kind]:
         msg = f"unknown dtype {text!r}"
         raise ValueError(msg)
-    return DType(kind, int(bits), count)  # type: ignore[arg-type]
+    return DType(kind, int(bits), count)
 
 
 BOOL: Final = DType("bool", 8)

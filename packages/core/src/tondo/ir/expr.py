@@ -8,19 +8,34 @@ that hand-written code stays small; deeper simplification is :mod:`tondo.arith`.
 from __future__ import annotations
 
 import math
+import operator
 import struct
+from collections.abc import Callable
 from dataclasses import field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from tondo.diagnostics.span import Span
 from tondo.ir.dtype import BOOL, FLOAT32, INT64, DType
 from tondo.ir.node import Node, node
 
-if TYPE_CHECKING:
-    from tondo.ir.buffer import Buffer
-
-BinaryOp = Literal["add", "sub", "mul", "div", "floordiv", "floormod", "truncdiv", "truncmod", "min", "max", "pow",
-                   "and", "or", "xor", "shl", "shr"]
+BinaryOp = Literal[
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "floordiv",
+    "floormod",
+    "truncdiv",
+    "truncmod",
+    "min",
+    "max",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "shl",
+    "shr",
+]
 UnaryOp = Literal["neg", "not"]
 CompareOp = Literal["eq", "ne", "lt", "le", "gt", "ge"]
 ExprLike: TypeAlias = "Expr | int | float | bool"
@@ -35,26 +50,65 @@ class Expr(Node):
     __slots__ = ()
     dtype: DType
 
-    def __add__(self, other: ExprLike) -> Expr: return add(self, other)  # noqa: E704
-    def __radd__(self, other: ExprLike) -> Expr: return add(_like(other, self), self)  # noqa: E704
-    def __sub__(self, other: ExprLike) -> Expr: return sub(self, other)  # noqa: E704
-    def __rsub__(self, other: ExprLike) -> Expr: return sub(_like(other, self), self)  # noqa: E704
-    def __mul__(self, other: ExprLike) -> Expr: return mul(self, other)  # noqa: E704
-    def __rmul__(self, other: ExprLike) -> Expr: return mul(_like(other, self), self)  # noqa: E704
-    def __truediv__(self, other: ExprLike) -> Expr: return binary("div", self, other)  # noqa: E704
-    def __rtruediv__(self, other: ExprLike) -> Expr: return binary("div", _like(other, self), self)  # noqa: E704
-    def __floordiv__(self, other: ExprLike) -> Expr: return floordiv(self, other)  # noqa: E704
-    def __rfloordiv__(self, other: ExprLike) -> Expr: return floordiv(_like(other, self), self)  # noqa: E704
-    def __mod__(self, other: ExprLike) -> Expr: return floormod(self, other)  # noqa: E704
-    def __rmod__(self, other: ExprLike) -> Expr: return floormod(_like(other, self), self)  # noqa: E704
-    def __and__(self, other: ExprLike) -> Expr: return logical_and(self, other)  # noqa: E704
-    def __or__(self, other: ExprLike) -> Expr: return logical_or(self, other)  # noqa: E704
-    def __neg__(self) -> Expr: return negate(self)  # noqa: E704
-    def __invert__(self) -> Expr: return Unary("not", self)  # noqa: E704
-    def __lt__(self, other: ExprLike) -> Expr: return compare("lt", self, other)  # noqa: E704
-    def __le__(self, other: ExprLike) -> Expr: return compare("le", self, other)  # noqa: E704
-    def __gt__(self, other: ExprLike) -> Expr: return compare("gt", self, other)  # noqa: E704
-    def __ge__(self, other: ExprLike) -> Expr: return compare("ge", self, other)  # noqa: E704
+    def __add__(self, other: ExprLike) -> Expr:
+        return add(self, other)
+
+    def __radd__(self, other: ExprLike) -> Expr:
+        return add(_like(other, self), self)
+
+    def __sub__(self, other: ExprLike) -> Expr:
+        return sub(self, other)
+
+    def __rsub__(self, other: ExprLike) -> Expr:
+        return sub(_like(other, self), self)
+
+    def __mul__(self, other: ExprLike) -> Expr:
+        return mul(self, other)
+
+    def __rmul__(self, other: ExprLike) -> Expr:
+        return mul(_like(other, self), self)
+
+    def __truediv__(self, other: ExprLike) -> Expr:
+        return binary("div", self, other)
+
+    def __rtruediv__(self, other: ExprLike) -> Expr:
+        return binary("div", _like(other, self), self)
+
+    def __floordiv__(self, other: ExprLike) -> Expr:
+        return floordiv(self, other)
+
+    def __rfloordiv__(self, other: ExprLike) -> Expr:
+        return floordiv(_like(other, self), self)
+
+    def __mod__(self, other: ExprLike) -> Expr:
+        return floormod(self, other)
+
+    def __rmod__(self, other: ExprLike) -> Expr:
+        return floormod(_like(other, self), self)
+
+    def __and__(self, other: ExprLike) -> Expr:
+        return logical_and(self, other)
+
+    def __or__(self, other: ExprLike) -> Expr:
+        return logical_or(self, other)
+
+    def __neg__(self) -> Expr:
+        return negate(self)
+
+    def __invert__(self) -> Expr:
+        return Unary("not", self)
+
+    def __lt__(self, other: ExprLike) -> Expr:
+        return compare("lt", self, other)
+
+    def __le__(self, other: ExprLike) -> Expr:
+        return compare("le", self, other)
+
+    def __gt__(self, other: ExprLike) -> Expr:
+        return compare("gt", self, other)
+
+    def __ge__(self, other: ExprLike) -> Expr:
+        return compare("ge", self, other)
 
     def eq(self, other: ExprLike) -> Expr:
         """Return the comparison ``self == other`` as an expression."""
@@ -184,29 +238,11 @@ class Select(Expr):
 
 @node
 class Cast(Expr):
-    """``a`` converted to ``dtype``: float to int truncates toward zero, to bool tests against zero, int to int wraps."""
+    """``a`` converted to ``dtype``: float to int truncates, to bool tests against zero, int to int wraps."""
 
     dtype: DType
     a: Expr
     span: Span | None = field(default=None, compare=False, repr=False)
-
-
-@node
-class Load(Expr):
-    """Element ``buffer[indices]``. A vector index (Ramp) makes a vector load; with ``predicate`` false lanes give 0."""
-
-    buffer: Buffer
-    indices: tuple[Expr, ...]
-    predicate: Expr | None = None
-    dtype: DType = field(init=False, compare=False)
-    span: Span | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Derive the dtype from the buffer and the lanes of the indices."""
-        lanes = 1
-        for index in self.indices:
-            lanes = max(lanes, index.dtype.lanes)
-        object.__setattr__(self, "dtype", self.buffer.dtype.with_lanes(lanes))
 
 
 @node
@@ -281,29 +317,61 @@ def is_const(value: Expr, number: float | None = None) -> bool:
     return isinstance(value, Const) and (number is None or value.value == number)
 
 
-_FOLD = {
-    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
-    "min": min, "max": max,
-    "floordiv": lambda a, b: a // b, "floormod": lambda a, b: a % b,
-    "truncdiv": lambda a, b: abs(a) // abs(b) * (1 if (a >= 0) == (b >= 0) else -1),
-    "truncmod": lambda a, b: int(math.fmod(a, b)) if abs(a) < 2**52 else a - b * (abs(a) // abs(b)) * (1 if (a >= 0) == (b >= 0) else -1),
-    "and": lambda a, b: a & b, "or": lambda a, b: a | b, "xor": lambda a, b: a ^ b,
+def _truncdiv(a: int, b: int) -> int:
+    return abs(a) // abs(b) * (1 if (a >= 0) == (b >= 0) else -1)
+
+
+_FOLD: Final[dict[str, Callable[[int, int], int]]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "min": min,
+    "max": max,
+    "floordiv": operator.floordiv,
+    "floormod": operator.mod,
+    "truncdiv": _truncdiv,
+    "truncmod": lambda a, b: a - b * _truncdiv(a, b),
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
 }
-_COMPARE = {
-    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
-}
+_DIVISIONS: Final = frozenset({"floordiv", "floormod", "truncdiv", "truncmod"})
+
+
+def _compared(op: CompareOp, a: float, b: float) -> bool:
+    match op:
+        case "eq":
+            return a == b
+        case "ne":
+            return a != b
+        case "lt":
+            return a < b
+        case "le":
+            return a <= b
+        case "gt":
+            return a > b
+        case "ge":
+            return a >= b
+
+
+def _folded(op: BinaryOp, left: Const, right: Const) -> Const | None:
+    """Return the literal that an operation on integer literals yields, None where it has to stay."""
+    if op not in _FOLD or (op in _DIVISIONS and right.value == 0):
+        return None
+    value = _FOLD[op](int(left.value), int(right.value))
+    if left.dtype.is_bool:
+        return Const(bool(value), left.dtype)
+    limit = 1 << (left.dtype.bits - 1)
+    return Const(value, left.dtype) if left.dtype.kind == "int" and -limit <= value < limit else None
 
 
 def binary(op: BinaryOp, a: ExprLike, b: ExprLike) -> Expr:
     """Return ``op(a, b)``, folded when both are integer literals (int64 and int32 within range) or bools."""
     left, right = _pair(a, b)
-    if isinstance(left, Const) and isinstance(right, Const) and not left.dtype.is_float and op in _FOLD:
-        if op in {"floordiv", "floormod", "truncdiv", "truncmod"} and right.value == 0:
-            return Binary(op, left, right)
-        value = _FOLD[op](left.value, right.value)  # type: ignore[no-untyped-call]
-        if left.dtype.is_bool or (left.dtype.kind == "int" and -(1 << (left.dtype.bits - 1)) <= value < 1 << (left.dtype.bits - 1)):
-            return Const(value, left.dtype)
+    if isinstance(left, Const) and isinstance(right, Const) and not left.dtype.is_float:
+        folded = _folded(op, left, right)
+        if folded is not None:
+            return folded
     return Binary(op, left, right)
 
 
@@ -395,7 +463,7 @@ def compare(op: CompareOp, a: ExprLike, b: ExprLike) -> Expr:
     """Return the comparison, folded when both are literals."""
     left, right = _pair(a, b)
     if isinstance(left, Const) and isinstance(right, Const):
-        return Const(_COMPARE[op](left.value, right.value), BOOL)  # type: ignore[no-untyped-call]
+        return Const(_compared(op, left.value, right.value), BOOL)
     return Compare(op, left, right)
 
 

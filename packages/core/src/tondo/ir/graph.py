@@ -110,7 +110,7 @@ class ShapeValue(Operation):
 
 @node
 class MatchShape(Operation):
-    """The argument itself, with its shape taken as ``dims``; new variables among them are bound, the rest is checked."""
+    """The argument itself, with its shape taken as ``dims``; new variables are bound, the rest is checked."""
 
     arg: Atom
     dims: tuple[Expr, ...]

@@ -7,35 +7,38 @@ and shares what stayed the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from _typeshed import DataclassInstance
 
-T = TypeVar("T")
+N = TypeVar("N", bound="Node")
 
 
 class Node:
     """Base of every node: structural equality, cached hash, access to child nodes."""
 
     __slots__ = ("_hash",)
-    _compared: ClassVar[tuple[str, ...]] = ()
-    _arguments: ClassVar[tuple[str, ...]] = ()
+    compared: ClassVar[tuple[str, ...]] = ()
+    """Names of the fields that take part in equality."""
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """Names of the fields that the constructor takes."""
 
     _hash: int
 
     def key(self) -> tuple[object, ...]:
         """Return the values that take part in equality."""
-        return tuple([getattr(self, name) for name in self._compared])
+        return tuple([getattr(self, name) for name in self.compared])
 
     def __eq__(self, other: object) -> bool:
         """Compare by structure."""
         if self is other:
             return True
-        if type(self) is not type(other) or hash(self) != hash(other):
+        if type(self) is not type(other) or hash(self) != hash(other) or not isinstance(other, Node):
             return False
-        return self.key() == other.key()  # type: ignore[attr-defined]  # same type as self
+        return self.key() == other.key()
 
     def __hash__(self) -> int:
         """Return the structural hash, computed once."""
@@ -48,52 +51,47 @@ class Node:
 
     def children(self) -> Iterator[Node]:
         """Yield the direct child nodes in field order."""
-        for name in self._compared:
+        for name in self.compared:
             value = getattr(self, name)
             if isinstance(value, Node):
                 yield value
             elif type(value) is tuple:
-                for item in value:
+                for item in cast("tuple[object, ...]", value):
                     if isinstance(item, Node):
                         yield item
 
-    def __getstate__(self) -> tuple[object, ...]:
-        """Return the field values (the cached hash is local to a process)."""
-        return tuple([getattr(self, entry.name) for entry in fields(self)])  # type: ignore[arg-type]
-
-    def __setstate__(self, state: tuple[object, ...]) -> None:
-        """Restore the field values."""
-        for entry, value in zip(fields(self), state, strict=True):  # type: ignore[arg-type]
-            object.__setattr__(self, entry.name, value)
+    def __reduce__(self) -> tuple[type[Node], tuple[object, ...]]:
+        """Pickle as a call of the constructor: the cached hash is local to a process."""
+        return type(self), tuple([getattr(self, name) for name in self.arguments])
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def node(cls: type[T]) -> type[T]:
+def node(cls: type[N]) -> type[N]:
     """Make ``cls`` a node class: a frozen slotted dataclass with structural equality."""
     made = dataclass(frozen=True, slots=True, eq=False)(cls)
-    made._compared = tuple(entry.name for entry in fields(made) if entry.compare)  # type: ignore[attr-defined,arg-type]  # noqa: SLF001
-    made._arguments = tuple(entry.name for entry in fields(made) if entry.init)  # type: ignore[attr-defined,arg-type]  # noqa: SLF001
-    made.__getstate__ = Node.__getstate__  # type: ignore[attr-defined]  # the dataclass would pickle through lists
-    made.__setstate__ = Node.__setstate__  # type: ignore[attr-defined]
+    entries = fields(cast("type[DataclassInstance]", made))
+    made.compared = tuple(entry.name for entry in entries if entry.compare)
+    made.arguments = tuple(entry.name for entry in entries if entry.init)
     return made
 
 
-def rebuild(value: Node, change: Callable[[Node], Node]) -> Node:
+def rebuild(value: N, change: Callable[[Node], Node]) -> N:
     """Return ``value`` with every direct child replaced by ``change(child)``; the same object if none changed."""
     updates: dict[str, object] = {}
-    for name in value._compared:  # noqa: SLF001
+    for name in value.compared:
         old = getattr(value, name)
         if isinstance(old, Node):
-            new: object = change(old)
+            new = change(old)
             if new is not old:
                 updates[name] = new
         elif type(old) is tuple and old:
-            items = [change(item) if isinstance(item, Node) else item for item in old]
-            if any(a is not b for a, b in zip(items, old, strict=True)):
+            parts = cast("tuple[object, ...]", old)
+            items = [change(item) if isinstance(item, Node) else item for item in parts]
+            if any(a is not b for a, b in zip(items, parts, strict=True)):
                 updates[name] = tuple(items)
     if not updates:
         return value
-    values = {name: updates[name] if name in updates else getattr(value, name) for name in value._arguments}  # noqa: SLF001
+    values = {name: updates[name] if name in updates else getattr(value, name) for name in value.arguments}
     return type(value)(**values)
 
 

@@ -41,7 +41,7 @@ class For(Stmt):
 
 @node
 class IterVar(Node):
-    """An iteration variable of a block: ``var`` runs over ``0 .. extent-1`` and equals ``binding`` in the loops around."""
+    """An iteration variable of a block: ``var`` runs over ``0 .. extent-1`` and equals ``binding`` outside."""
 
     var: Var
     extent: Expr

@@ -84,12 +84,21 @@ def rename(function: TensorFunction, fresh: Callable[[str], str], *, name: str |
     body = substitute(function.body, vars_map, buffers)
     body = rewrite(
         body,
-        lambda value: Block(
-            block_names[value.name], value.iters, value.reads, value.writes, value.body, value.init, value.predicate,
-            value.attrs, value.span,
-        )
-        if isinstance(value, Block)
-        else value,
+        lambda value: (
+            Block(
+                block_names[value.name],
+                value.iters,
+                value.reads,
+                value.writes,
+                value.body,
+                value.init,
+                value.predicate,
+                value.attrs,
+                value.span,
+            )
+            if isinstance(value, Block)
+            else value
+        ),
     )
     params = tuple(buffers[param] if isinstance(param, Buffer) else param for param in function.params)
     return TensorFunction(name or function.name, params, body, function.outputs, function.attrs, function.span)  # type: ignore[arg-type]
@@ -104,46 +113,60 @@ def digest(function: TensorFunction) -> str:
 
     Equal digests mean the same computation up to names, so compiled code can be shared. Stable across processes.
     """
-    names: dict[tuple[str, str], int] = {}
-    state = hashlib.sha256()
+    writer = _Digest()
+    writer.put(function)
+    return writer.state.hexdigest()
 
-    def number(kind: str, name: str) -> str:
-        return f"{kind}{names.setdefault((kind, name), len(names))}"
 
-    def put(value: object) -> None:
-        state.update(b"(")
+class _Digest:
+    """Feeds a structure to a hash, with names replaced by their order of appearance."""
+
+    def __init__(self) -> None:
+        self.state = hashlib.sha256()
+        self._names: dict[tuple[str, str], int] = {}
+
+    def put(self, value: object) -> None:
+        self.state.update(b"(")
         match value:
-            case Var():
-                state.update(f"v{number('v', value.name)}:{value.dtype}".encode())
-            case Const():
-                text = struct.pack("<d", value.value).hex() if isinstance(value.value, float) else str(value.value)
-                state.update(f"c{text}:{value.dtype}".encode())
-            case Buffer():
-                seen = ("b", value.name) in names
-                state.update(f"b{number('b', value.name)}".encode())
-                if not seen:
-                    put((value.shape, value.dtype, value.scope, value.strides, value.align))
-            case Block():
-                state.update(f"B{number('B', value.name)}".encode())
-                put((value.iters, value.reads, value.writes, value.body, value.init, value.predicate, value.attrs))
-            case TensorFunction():
-                put((value.params, value.body, value.outputs, value.attrs))
             case Node():
-                state.update(type(value).__name__.encode())
-                for item in value.key():
-                    put(item)
+                self._node(value)
             case tuple():
-                for item in value:
-                    put(item)
+                for item in cast("tuple[object, ...]", value):
+                    self.put(item)
             case Attrs():
                 for name in sorted(value):
-                    state.update(name.encode())
-                    put(value[name])
+                    self._text(name)
+                    self.put(value[name])
             case DType():
-                state.update(str(value).encode())
+                self._text(str(value))
             case _:
-                state.update(f"{type(value).__name__}{value!r}".encode())
-        state.update(b")")
+                self._text(f"{type(value).__name__}{value!r}")
+        self.state.update(b")")
 
-    put(function)
-    return state.hexdigest()
+    def _node(self, value: Node) -> None:
+        match value:
+            case Var():
+                self._text(f"v{self._number('v', value.name)}:{value.dtype}")
+            case Const():
+                number = value.value
+                self._text(f"c{struct.pack('<d', number).hex() if isinstance(number, float) else number}:{value.dtype}")
+            case Buffer():
+                seen = ("b", value.name) in self._names
+                self._text(f"b{self._number('b', value.name)}")
+                if not seen:
+                    self.put((value.shape, value.dtype, value.scope, value.strides, value.align))
+            case Block():
+                self._text(f"B{self._number('B', value.name)}")
+                self.put((value.iters, value.reads, value.writes, value.body, value.init, value.predicate, value.attrs))
+            case TensorFunction():
+                self.put((value.params, value.body, value.outputs, value.attrs))
+            case _:
+                self._text(type(value).__name__)
+                for item in value.key():
+                    self.put(item)
+
+    def _number(self, kind: str, name: str) -> int:
+        return self._names.setdefault((kind, name), len(self._names))
+
+    def _text(self, text: str) -> None:
+        self.state.update(text.encode())

@@ -10,5 +10,15 @@ from tondo_schedule.facts.contraction import Contraction, contraction_of
 from tondo_schedule.facts.stage import Stage, StageKind, consumers_of, stage_of, stages_of
 
 __all__ = [
-    "Access", "Contraction", "Pattern", "Stage", "StageKind", "accesses", "consumers_of", "contraction_of", "pattern_of", "stage_of", "stages_of",
+    "Access",
+    "Contraction",
+    "Pattern",
+    "Stage",
+    "StageKind",
+    "accesses",
+    "consumers_of",
+    "contraction_of",
+    "pattern_of",
+    "stage_of",
+    "stages_of",
 ]

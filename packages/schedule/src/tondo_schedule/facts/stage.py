@@ -6,8 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tondo.ir import (
-    Allocate, Binary, Block, Buffer, Const, Expr, For, Intrin, IterVar, Load, Seq, Select, Stmt, Store, TensorFunction, Unary,
-    Var, View, mul, walk,
+    Allocate,
+    Binary,
+    Block,
+    Buffer,
+    Const,
+    Expr,
+    For,
+    Intrin,
+    IterVar,
+    Load,
+    Select,
+    Seq,
+    Stmt,
+    Store,
+    TensorFunction,
+    Unary,
+    Var,
+    View,
+    mul,
+    walk,
 )
 from tondo_schedule.facts.access import Access, accesses
 from tondo_schedule.facts.contraction import Contraction, contraction_of
