@@ -16,6 +16,7 @@ from tondo.ir import IRModule
 from tondo.passes.base import Pass
 from tondo.passes.context import PassContext
 from tondo.passes.instruments import Instrument, Step
+from tondo.passes.verify import verifiers as standard_verifiers
 
 Verifier = Callable[[IRModule], None]
 """Raises a TondoError if a module lacks the property that it verifies."""
@@ -49,14 +50,14 @@ def run_pipeline(
         passes: in order.
         context: handed to every pass.
         instruments: watch the module between the passes.
-        verifiers: by property.
+        verifiers: by property; those of :mod:`tondo.passes.verify` if left out.
         properties: what holds of ``module`` at the beginning; a required property that is missing here is verified.
         verify: how much is verified.
 
     Raises:
         TondoError: TND-B002 for a broken contract, TND-Z001 for a defect of a pass, else what a pass raises.
     """
-    state = _State(verifiers or {}, set(properties))
+    state = _State(standard_verifiers() if verifiers is None else verifiers, set(properties))
     for index, pass_ in enumerate(passes):
         step = Step(index, len(passes), pass_.name)
         _check_requires(pass_, module, state)

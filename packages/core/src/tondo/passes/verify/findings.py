@@ -24,11 +24,12 @@ GraphCheck: TypeAlias = Callable[[IRModule, GraphFunction], Iterator[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class TensorRule:
-    """A rule of tensor functions; ``stage`` None holds at every stage."""
+    """A rule of tensor functions; ``stage`` None: every stage; ``alone``: it looks at nothing else in the module."""
 
     name: str
     check: TensorCheck
     stage: str | None = None
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from tondo.passes.verify.graph import GRAPH_RULES
 from tondo.passes.verify.tensor import TENSOR_RULES
 
 _MAX_PER_FUNCTION = 20
+_MAX_REMEMBERED = 2048
 
 STAGES = ("graph", "defined", "lowered")
 """Properties of modules that can be verified; every one includes the rules of all stages."""
@@ -34,13 +35,30 @@ def verify(module: IRModule, stage: str | None = None) -> list[Diagnostic]:
 
 def _findings(module: IRModule, function: Function, stage: str | None) -> Iterator[Finding]:
     if isinstance(function, TensorFunction):
-        for rule in TENSOR_RULES:
-            if rule.stage in {None, stage}:
-                yield from rule.check(module, function)
+        yield from _tensor_findings(module, function, stage)
         return
-    for graph_rule in GRAPH_RULES:
-        if graph_rule.stage in {None, stage}:
-            yield from graph_rule.check(module, function)
+    for rule in GRAPH_RULES:
+        if rule.stage in {None, stage}:
+            yield from rule.check(module, function)
+
+
+_well_formed: set[tuple[str | None, TensorFunction]] = set()
+"""Tensor functions that keep all rules that concern them alone: most passes leave most functions as they are."""
+
+
+def _tensor_findings(module: IRModule, function: TensorFunction, stage: str | None) -> Iterator[Finding]:
+    known = (stage, function) in _well_formed
+    clean = True
+    for rule in TENSOR_RULES:
+        if rule.stage not in {None, stage} or (known and rule.alone):
+            continue
+        for finding in rule.check(module, function):
+            clean = clean and not rule.alone
+            yield finding
+    if clean and not known:
+        if len(_well_formed) >= _MAX_REMEMBERED:
+            _well_formed.clear()
+        _well_formed.add((stage, function))
 
 
 def require(module: IRModule, stage: str | None = None) -> None:

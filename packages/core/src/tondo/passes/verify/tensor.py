@@ -202,6 +202,6 @@ TENSOR_RULES: tuple[TensorRule, ...] = (
     TensorRule("scopes", check_scopes),
     TensorRule("types", _check_types),
     TensorRule("outputs", _check_outputs),
-    TensorRule("invokes", _check_invokes),
+    TensorRule("invokes", _check_invokes, alone=False),
     TensorRule("lowered", _check_lowered, "lowered"),
 )
