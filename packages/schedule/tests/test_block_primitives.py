@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 
 from tondo.diagnostics import TondoError
 from tondo.interp import run_tensor_function
-from tondo.ir import FLOAT32, LOCAL, Allocate, Buffer, Combiner, Compute, TensorFunction, TensorType, Var, dims, maximum, walk
+from tondo.ir import (
+    FLOAT32,
+    LOCAL,
+    Allocate,
+    Buffer,
+    Combiner,
+    Compute,
+    TensorFunction,
+    TensorType,
+    Var,
+    dims,
+    maximum,
+    walk,
+)
 from tondo_schedule import IndexMap, Schedule
 
 CALM = settings(derandomize=True, deadline=None, max_examples=25)
@@ -56,7 +69,9 @@ def allocated(function: TensorFunction) -> list[Buffer]:
 
 
 @CALM
-@given(m=st.integers(1, 11), n=st.integers(1, 11), k=st.integers(1, 5), rows=st.integers(1, 4), columns=st.integers(1, 4))
+@given(
+    m=st.integers(1, 11), n=st.integers(1, 11), k=st.integers(1, 5), rows=st.integers(1, 4), columns=st.integers(1, 4)
+)
 def test_register_tile_with_epilogue(m: int, n: int, k: int, rows: int, columns: int) -> None:
     schedule = Schedule(dense(m, n, k))
     i, j, r = schedule.loops("T")
@@ -149,7 +164,10 @@ def test_pad_domain_reads_the_padding_of_panels(n: int, width: int) -> None:
 
 @CALM
 @given(
-    rows=st.integers(1, 3), size=st.integers(1, 20), lanes=st.integers(1, 6), combiner=st.sampled_from(["sum", "max", "min", "prod"])
+    rows=st.integers(1, 3),
+    size=st.integers(1, 20),
+    lanes=st.integers(1, 6),
+    combiner=st.sampled_from(["sum", "max", "min", "prod"]),
 )
 def test_rfactor(rows: int, size: int, lanes: int, combiner: Combiner) -> None:
     schedule = Schedule(reduction(rows, size, combiner))

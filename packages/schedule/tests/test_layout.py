@@ -25,7 +25,11 @@ def panels(array: np.ndarray, axis: int, block: int) -> np.ndarray:
 
 
 @CALM
-@given(shape=st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4)), block=st.integers(1, 5), axis=st.integers(0, 2))
+@given(
+    shape=st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4)),
+    block=st.integers(1, 5),
+    axis=st.integers(0, 2),
+)
 def test_relayout_and_back(shape: tuple[int, int, int], block: int, axis: int) -> None:
     others = [place for place in range(3) if place != axis]
     index_map = IndexMap.blocked(others, axis, block)
@@ -40,7 +44,9 @@ def test_relayout_and_back(shape: tuple[int, int, int], block: int, axis: int) -
 def test_symbolic_relayout() -> None:
     n = Var("n")
     index_map = IndexMap.blocked([0], 1, 4)
-    (packed,) = run_tensor_function(relayout(TensorType(dims((3, n)), FLOAT32), index_map), [np.ones((3, 6), np.float32)])
+    (packed,) = run_tensor_function(
+        relayout(TensorType(dims((3, n)), FLOAT32), index_map), [np.ones((3, 6), np.float32)]
+    )
     assert packed.shape == (2, 3, 4)
     assert packed.sum() == 18
 

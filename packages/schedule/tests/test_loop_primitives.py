@@ -100,8 +100,12 @@ def test_reorder_keeps_reductions_inside_overlapping_tiles() -> None:
 
 @CALM
 @given(
-    m=st.integers(1, 9), n=st.integers(1, 9), k=st.integers(1, 9), tile=st.integers(1, 5),
-    order=st.permutations(range(4)), fuse=st.booleans(),
+    m=st.integers(1, 9),
+    n=st.integers(1, 9),
+    k=st.integers(1, 9),
+    tile=st.integers(1, 5),
+    order=st.permutations(range(4)),
+    fuse=st.booleans(),
 )
 def test_matmul_in_any_loop_order(m: int, n: int, k: int, tile: int, order: list[int], *, fuse: bool) -> None:
     schedule = Schedule(matmul(m, n, k))

@@ -51,7 +51,9 @@ def dense(m: int | Var, n: int | Var, k: int) -> TensorFunction:
     return builder.build(builder.compute("O", (m, n), lambda i, j: maximum(shifted[i, j], 0.0)))
 
 
-def arranged(function: TensorFunction, arrays: list[np.ndarray], target: Target) -> tuple[TensorFunction, list[np.ndarray]]:
+def arranged(
+    function: TensorFunction, arrays: list[np.ndarray], target: Target
+) -> tuple[TensorFunction, list[np.ndarray]]:
     """Grant all wishes of the rule; the result must be in the wished layout, too."""
     for wish in ContractionRule().wishes(function, target):
         buffer = function.buffers[wish.parameter]
@@ -89,13 +91,16 @@ def convolution(n: int, c: int, o: int, size: int, taps: int, stride: int, pad: 
     inner, out = size + 2 * pad, (size + 2 * pad - taps) // stride + 1
     data = x
     if pad:
+
         def padded(b: Var, ch: Var, i: Var, j: Var) -> Expr:
             inside = (i >= pad) & (i < size + pad) & (j >= pad) & (j < size + pad)
             return select(inside, x[b, ch, i - pad, j - pad], Const(0, FLOAT32))
 
         data = builder.compute("P", (n, c, inner, inner), padded)
     total = builder.reduce(
-        "T", (n, o, out, out), (c, taps, taps),
+        "T",
+        (n, o, out, out),
+        (c, taps, taps),
         lambda b, oc, i, j, ch, p, q: data[b, ch, i * stride + p, j * stride + q] * w[oc, ch, p, q],
     )
     return builder.build(builder.compute("O", (n, o, out, out), lambda b, oc, i, j: maximum(total[b, oc, i, j], 0.0)))
@@ -110,10 +115,18 @@ def reference(x: np.ndarray, w: np.ndarray, stride: int, pad: int) -> np.ndarray
 
 @CALM
 @given(
-    c=st.integers(1, 5), o=st.integers(1, 20), size=st.integers(5, 9), taps=st.sampled_from([1, 3]), stride=st.sampled_from([1, 2]),
-    pad=st.sampled_from([0, 1]), target=MACHINES, wishes=st.booleans(),
+    c=st.integers(1, 5),
+    o=st.integers(1, 20),
+    size=st.integers(5, 9),
+    taps=st.sampled_from([1, 3]),
+    stride=st.sampled_from([1, 2]),
+    pad=st.sampled_from([0, 1]),
+    target=MACHINES,
+    wishes=st.booleans(),
 )
-def test_convolution(c: int, o: int, size: int, taps: int, stride: int, pad: int, target: Target, *, wishes: bool) -> None:
+def test_convolution(
+    c: int, o: int, size: int, taps: int, stride: int, pad: int, target: Target, *, wishes: bool
+) -> None:
     x, w = values(2, c, size, size), values(o, c, taps, taps)
     expected = reference(x, w, stride, pad)
     function = convolution(2, c, o, size, taps, stride, pad)
@@ -150,7 +163,9 @@ def test_attention_scores_pack_the_keys(size: int) -> None:
     )
     a, b = values(2, size, 3, 8), values(2, size, 3, 8)
     result = scheduled(function, WIDE)
-    assert any(name.startswith("K_copy") for name in (item.var.name for item in walk(result.body) if isinstance(item, For)))
+    assert any(
+        name.startswith("K_copy") for name in (item.var.name for item in walk(result.body) if isinstance(item, For))
+    )
     np.testing.assert_array_equal(run(result, a, b), np.einsum("bihd,bjhd->bhij", a, b))
 
 
@@ -164,11 +179,17 @@ def test_roles_are_swapped_where_rows_are_contiguous() -> None:
 
 
 def test_wishes_pack_weights_and_move_channels_last() -> None:
-    wishes = {wish.parameter: wish.index_map for wish in ContractionRule().wishes(convolution(1, 8, 64, 9, 3, 1, 1), WIDE)}
+    wishes = {
+        wish.parameter: wish.index_map for wish in ContractionRule().wishes(convolution(1, 8, 64, 9, 3, 1, 1), WIDE)
+    }
     assert [part.axis for part in wishes[0].parts] == [0, 2, 3, 1]
     assert [part.axis for part in wishes[2].parts] == [0, 2, 3, 1]
     assert [(part.axis, part.role) for part in wishes[1].parts] == [
-        (0, "outer"), (2, "whole"), (3, "whole"), (1, "whole"), (0, "inner"),
+        (0, "outer"),
+        (2, "whole"),
+        (3, "whole"),
+        (1, "whole"),
+        (0, "inner"),
     ]
 
 
@@ -183,7 +204,9 @@ def test_wishes_leave_products_of_values_alone() -> None:
 @pytest.mark.parametrize(
     ("target", "rows", "columns", "expected"),
     [
-        (WIDE, None, 768, Tile(6, 4)), (WIDE, 3136, 64, Tile(6, 4)), (WIDE, 7, 512, Tile(7, 2)),
+        (WIDE, None, 768, Tile(6, 4)),
+        (WIDE, 3136, 64, Tile(6, 4)),
+        (WIDE, 7, 512, Tile(7, 2)),
         (Target("cpu", "", "", frozenset(), 256, 16, Caches(0, 0, 0), 1), None, 768, Tile(4, 3)),
     ],
 )
@@ -202,4 +225,3 @@ def test_a_recorded_tile_is_used() -> None:
     assert choices.taken["tile"] == (3, 2)
     arrays = [values(12, 4), values(4, 64), values(64)]
     np.testing.assert_array_equal(run(result, *arrays), np.maximum(arrays[0] @ arrays[1] + arrays[2], 0))
-

@@ -8,7 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tondo.interp import run_tensor_function
-from tondo.ir import FLOAT32, Combiner, Compute, Const, Expr, For, TensorFunction, TensorType, Var, dims, intrin, select, walk
+from tondo.ir import (
+    FLOAT32,
+    Combiner,
+    Compute,
+    Const,
+    Expr,
+    For,
+    TensorFunction,
+    TensorType,
+    Var,
+    dims,
+    intrin,
+    select,
+    walk,
+)
 from tondo.passes import Miss
 from tondo.passes.rule import RecordedChoices
 from tondo.target import Caches, Target
@@ -69,7 +83,9 @@ def test_softmax_is_one_loop_over_rows() -> None:
 
 @CALM
 @given(
-    shape=st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 20)), axis=st.integers(0, 2), target=MACHINES,
+    shape=st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 20)),
+    axis=st.integers(0, 2),
+    target=MACHINES,
     combiner=st.sampled_from(["sum", "max", "min"]),
 )
 def test_single_reductions(shape: tuple[int, int, int], axis: int, target: Target, combiner: Combiner) -> None:
@@ -106,7 +122,11 @@ def test_pooling(channels: int, target: Target, *, last: bool) -> None:
 
 
 @CALM
-@given(shape=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 40)), target=MACHINES, order=st.permutations(range(3)))
+@given(
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 40)),
+    target=MACHINES,
+    order=st.permutations(range(3)),
+)
 def test_chains_broadcasts_and_transposes(shape: tuple[int, int, int], target: Target, order: list[int]) -> None:
     builder = Compute("chain")
     x = builder.input("X", TensorType(dims(shape), FLOAT32))

@@ -10,12 +10,11 @@ from tondo_schedule.region import Span
 from tondo_schedule.tree import Names, Place, analyzer_for, both, loop_at, loop_place, nest_of, put, with_body
 
 
-def nest_over(
-    function: TensorFunction, block: Block, spans: Mapping[Var, Span], at: Place
-) -> Stmt:
-    """Return ``block`` in new loops: over ``spans[v]`` for an iteration variable that has one, over its domain otherwise.
+def nest_over(function: TensorFunction, block: Block, spans: Mapping[Var, Span], at: Place) -> Stmt:
+    """Return ``block`` in new loops: over ``spans[v]`` for a variable that has one, else over its domain.
 
-    A predicate keeps the variables within their domains where that is not proven. ``at`` is the loop the nest goes into.
+    A predicate keeps the variables within their domains where that is not proven. ``at`` is the loop the nest goes
+    into.
     """
     names = Names(function)
     analyzer = analyzer_for(function, at)

@@ -6,7 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tondo.arith import Analyzer, project
-from tondo.ir import Block, Buffer, Const, Expr, For, Load, Node, Store, TensorFunction, Var, maximum, minimum, substitute, walk
+from tondo.ir import (
+    Block,
+    Buffer,
+    Const,
+    Expr,
+    For,
+    Load,
+    Node,
+    Store,
+    TensorFunction,
+    Var,
+    maximum,
+    minimum,
+    substitute,
+    walk,
+)
 from tondo_schedule.tree import Place, analyzer_for, places
 
 
@@ -29,9 +44,9 @@ def writes_below(function: TensorFunction, loop: Place, buffer: Buffer) -> tuple
 
 
 def _touched(
-    function: TensorFunction, loop: Place, buffer: Buffer, kind: type[Load] | type[Store]
+    function: TensorFunction, loop: Place, buffer: Buffer, kind: type[Load | Store]
 ) -> tuple[Span, ...] | None:
-    assert isinstance(loop.node, For)  # noqa: S101  the place of a loop
+    assert isinstance(loop.node, For)
     known = analyzer_for(function, loop).with_range(loop.node.var, loop.node.begin, loop.node.extent)
     spans: list[tuple[list[Expr], list[Expr]]] = []
     for place in places(loop.node.body):
@@ -43,11 +58,12 @@ def _touched(
     if not spans:
         return None
     return tuple(
-        _hull(known, [low[d] for low, _ in spans], [high[d] for _, high in spans], buffer.shape[d]) for d in range(buffer.rank)
+        _hull(known, [low[d] for low, _ in spans], [high[d] for _, high in spans], buffer.shape[d])
+        for d in range(buffer.rank)
     )
 
 
-def _indices(block: Block, buffer: Buffer, kind: type[Load] | type[Store]) -> Sequence[tuple[Expr, ...]]:
+def _indices(block: Block, buffer: Buffer, kind: type[Load | Store]) -> Sequence[tuple[Expr, ...]]:
     values: dict[Var, Expr] = {it.var: it.binding for it in block.iters}
     nodes: list[Node] = [block.body] if block.init is None else [block.body, block.init]
     found: dict[tuple[Expr, ...], None] = {}

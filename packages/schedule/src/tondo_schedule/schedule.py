@@ -19,12 +19,35 @@ from typing import TypeAlias
 from tondo.arith import Analyzer
 from tondo.diagnostics import fail
 from tondo.ir import GLOBAL, Block, Expr, For, TensorFunction, Var
-from tondo_schedule import primitives
 from tondo_schedule.layout.index_map import IndexMap
+from tondo_schedule.primitives import (
+    annotate,
+    cache_read,
+    cache_write,
+    compute_at,
+    compute_inline,
+    decompose_reduction,
+    drop_unit_axes,
+    fuse,
+    merge_axes,
+    pad_domain,
+    parallel,
+    reorder,
+    reverse_compute_at,
+    reverse_compute_inline,
+    rfactor,
+    set_scope,
+    specialize,
+    split,
+    split_axis,
+    transform_layout,
+    unroll,
+    vectorize,
+)
 from tondo_schedule.primitives.split import Tail
 from tondo_schedule.tree import ASSUME, analyzer_for, assumptions, block_at, block_place, blocks_of, loop_at, loop_place
 
-Plain: TypeAlias = "int | float | str | bool | None | list[Plain] | dict[str, Plain]"
+Plain: TypeAlias = "int | float | str | bool | list[Plain] | dict[str, Plain] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +134,7 @@ class Schedule:
 
     def split(self, loop: Var, factor: int, tail: Tail = "predicate") -> tuple[Var, Var]:
         """See :mod:`tondo_schedule.primitives.split`."""
-        self._function, (outer, inner) = primitives.split.apply(self._function, loop, factor, tail)
+        self._function, (outer, inner) = split.apply(self._function, loop, factor, tail)
         self._record("split", {"loop": loop.name, "factor": factor, "tail": tail}, outer.name, inner.name)
         return outer, inner
 
@@ -119,34 +142,34 @@ class Schedule:
         """See :mod:`tondo_schedule.primitives.fuse`; fuses any number of nested loops, outermost first."""
         current, *rest = loops
         for loop in rest:
-            self._function, made = primitives.fuse.apply(self._function, current, loop)
+            self._function, made = fuse.apply(self._function, current, loop)
             self._record("fuse", {"outer": current.name, "inner": loop.name}, made.name)
             current = made
         return current
 
     def reorder(self, *loops: Var) -> None:
         """See :mod:`tondo_schedule.primitives.reorder`."""
-        self._function, _ = primitives.reorder.apply(self._function, loops)
+        self._function, _ = reorder.apply(self._function, loops)
         self._record("reorder", {"loops": [loop.name for loop in loops]})
 
     def parallel(self, loop: Var, grain: int = 1) -> None:
         """See :mod:`tondo_schedule.primitives.parallel`."""
-        self._function, _ = primitives.parallel.apply(self._function, loop, grain)
+        self._function, _ = parallel.apply(self._function, loop, grain)
         self._record("parallel", {"loop": loop.name, "grain": grain})
 
     def vectorize(self, loop: Var) -> None:
         """See :mod:`tondo_schedule.primitives.vectorize`."""
-        self._function, _ = primitives.vectorize.apply(self._function, loop)
+        self._function, _ = vectorize.apply(self._function, loop)
         self._record("vectorize", {"loop": loop.name})
 
     def unroll(self, loop: Var) -> None:
         """See :mod:`tondo_schedule.primitives.unroll`."""
-        self._function, _ = primitives.unroll.apply(self._function, loop)
+        self._function, _ = unroll.apply(self._function, loop)
         self._record("unroll", {"loop": loop.name})
 
     def annotate(self, place: Var | str, name: str, value: float | str | bool) -> None:
         """See :mod:`tondo_schedule.primitives.annotate`."""
-        self._function, _ = primitives.annotate.apply(self._function, place, name, value)
+        self._function, _ = annotate.apply(self._function, place, name, value)
         kind, target = ("loop", place.name) if isinstance(place, Var) else ("block", place)
         self._record("annotate", {kind: target, "name": name, "value": value})
 
@@ -154,74 +177,74 @@ class Schedule:
 
     def compute_at(self, block: str, loop: Var) -> None:
         """See :mod:`tondo_schedule.primitives.compute_at`."""
-        self._function, _ = primitives.compute_at.apply(self._function, block, loop)
+        self._function, _ = compute_at.apply(self._function, block, loop)
         self._record("compute_at", {"block": block, "loop": loop.name})
 
     def reverse_compute_at(self, block: str, loop: Var) -> None:
         """See :mod:`tondo_schedule.primitives.reverse_compute_at`."""
-        self._function, _ = primitives.reverse_compute_at.apply(self._function, block, loop)
+        self._function, _ = reverse_compute_at.apply(self._function, block, loop)
         self._record("reverse_compute_at", {"block": block, "loop": loop.name})
 
     def compute_inline(self, block: str) -> None:
         """See :mod:`tondo_schedule.primitives.compute_inline`."""
-        self._function, _ = primitives.compute_inline.apply(self._function, block)
+        self._function, _ = compute_inline.apply(self._function, block)
         self._record("compute_inline", {"block": block})
 
     def reverse_compute_inline(self, block: str) -> None:
         """See :mod:`tondo_schedule.primitives.reverse_compute_inline`."""
-        self._function, _ = primitives.reverse_compute_inline.apply(self._function, block)
+        self._function, _ = reverse_compute_inline.apply(self._function, block)
         self._record("reverse_compute_inline", {"block": block})
 
     def cache_write(self, block: str, scope: str) -> str:
         """See :mod:`tondo_schedule.primitives.cache_write`."""
-        self._function, made = primitives.cache_write.apply(self._function, block, scope)
+        self._function, made = cache_write.apply(self._function, block, scope)
         self._record("cache_write", {"block": block, "scope": scope}, made)
         return made
 
     def cache_read(self, block: str, buffer: str, index_map: IndexMap | None = None, scope: str = GLOBAL) -> str:
         """See :mod:`tondo_schedule.primitives.cache_read`."""
-        self._function, made = primitives.cache_read.apply(self._function, block, buffer, index_map, scope)
+        self._function, made = cache_read.apply(self._function, block, buffer, index_map, scope)
         plain = None if index_map is None else _plain_map(index_map)
         self._record("cache_read", {"block": block, "buffer": buffer, "index_map": plain, "scope": scope}, made)
         return made
 
     def set_scope(self, buffer: str, scope: str) -> None:
         """See :mod:`tondo_schedule.primitives.set_scope`."""
-        self._function, _ = primitives.set_scope.apply(self._function, buffer, scope)
+        self._function, _ = set_scope.apply(self._function, buffer, scope)
         self._record("set_scope", {"buffer": buffer, "scope": scope})
 
     def transform_layout(self, buffer: str, index_map: IndexMap) -> None:
         """See :mod:`tondo_schedule.primitives.transform_layout`."""
-        self._function, _ = primitives.transform_layout.apply(self._function, buffer, index_map)
+        self._function, _ = transform_layout.apply(self._function, buffer, index_map)
         self._record("transform_layout", {"buffer": buffer, "index_map": _plain_map(index_map)})
 
     def pad_domain(self, block: str, loop: Var, multiple: int) -> None:
         """See :mod:`tondo_schedule.primitives.pad_domain`."""
-        self._function, _ = primitives.pad_domain.apply(self._function, block, loop, multiple)
+        self._function, _ = pad_domain.apply(self._function, block, loop, multiple)
         self._record("pad_domain", {"block": block, "loop": loop.name, "multiple": multiple})
 
     def drop_unit_axes(self, block: str) -> None:
         """See :mod:`tondo_schedule.primitives.drop_unit_axes`."""
-        self._function, _ = primitives.drop_unit_axes.apply(self._function, block)
+        self._function, _ = drop_unit_axes.apply(self._function, block)
         self._record("drop_unit_axes", {"block": block})
 
     def merge_axes(self, *axes: tuple[str, Var, Var]) -> tuple[Var, ...]:
         """See :mod:`tondo_schedule.primitives.merge_axes`."""
-        self._function, made = primitives.merge_axes.apply(self._function, axes)
+        self._function, made = merge_axes.apply(self._function, axes)
         plain: list[Plain] = [[block, outer.name, inner.name] for block, outer, inner in axes]
         self._record("merge_axes", {"axes": plain}, *(var.name for var in made))
         return made
 
     def split_axis(self, block: str, axis: Var, factor: int) -> tuple[Var, Var]:
         """See :mod:`tondo_schedule.primitives.split_axis`."""
-        self._function, (outer, inner) = primitives.split_axis.apply(self._function, block, axis, factor)
+        self._function, (outer, inner) = split_axis.apply(self._function, block, axis, factor)
         self._record("split_axis", {"block": block, "axis": axis.name, "factor": factor}, outer.name, inner.name)
         return outer, inner
 
     def specialize(self, blocks: Sequence[str], loop: str, least: int) -> tuple[str, ...]:
-        """See :mod:`tondo_schedule.primitives.specialize`; the condition is that the extent of ``loop`` is ``>= least``."""
+        """See :mod:`tondo_schedule.primitives.specialize`; the condition: the extent of ``loop`` is ``>= least``."""
         condition = self.extent(Var(loop)) >= least
-        self._function, made = primitives.specialize.apply(self._function, tuple(blocks), condition)
+        self._function, made = specialize.apply(self._function, tuple(blocks), condition)
         names: list[Plain] = list(blocks)
         self._record("specialize", {"blocks": names, "of": loop, "least": least}, *made)
         return made
@@ -230,13 +253,13 @@ class Schedule:
 
     def decompose_reduction(self, block: str, loop: Var) -> str:
         """See :mod:`tondo_schedule.primitives.decompose_reduction`."""
-        self._function, made = primitives.decompose_reduction.apply(self._function, block, loop)
+        self._function, made = decompose_reduction.apply(self._function, block, loop)
         self._record("decompose_reduction", {"block": block, "loop": loop.name}, made)
         return made
 
     def rfactor(self, block: str, loop: Var) -> tuple[str, Var]:
         """See :mod:`tondo_schedule.primitives.rfactor`."""
-        self._function, (made, combining) = primitives.rfactor.apply(self._function, block, loop)
+        self._function, (made, combining) = rfactor.apply(self._function, block, loop)
         self._record("rfactor", {"block": block, "loop": loop.name}, made, combining.name)
         return made, combining
 
@@ -244,7 +267,9 @@ class Schedule:
         self._steps.append(Step(primitive, tuple(args.items()), results))
 
 
-def replay(function: TensorFunction, trace: Sequence[Mapping[str, Plain]], assume: Sequence[Expr] = ()) -> TensorFunction:
+def replay(
+    function: TensorFunction, trace: Sequence[Mapping[str, Plain]], assume: Sequence[Expr] = ()
+) -> TensorFunction:
     """Return ``function`` after the steps of ``trace``.
 
     Raises:
@@ -266,9 +291,28 @@ def replay(function: TensorFunction, trace: Sequence[Mapping[str, Plain]], assum
 _METHODS = {
     name: name
     for name in (
-        "split", "fuse", "reorder", "parallel", "vectorize", "unroll", "annotate", "compute_at", "reverse_compute_at",
-        "compute_inline", "reverse_compute_inline", "cache_write", "cache_read", "set_scope", "transform_layout",
-        "decompose_reduction", "rfactor", "pad_domain", "drop_unit_axes", "merge_axes", "specialize", "split_axis",
+        "split",
+        "fuse",
+        "reorder",
+        "parallel",
+        "vectorize",
+        "unroll",
+        "annotate",
+        "compute_at",
+        "reverse_compute_at",
+        "compute_inline",
+        "reverse_compute_inline",
+        "cache_write",
+        "cache_read",
+        "set_scope",
+        "transform_layout",
+        "decompose_reduction",
+        "rfactor",
+        "pad_domain",
+        "drop_unit_axes",
+        "merge_axes",
+        "specialize",
+        "split_axis",
     )
 }
 
@@ -284,10 +328,17 @@ def _arguments(args: Mapping[str, Plain]) -> list[object]:
         elif name == "axes" and isinstance(value, list):
             result.extend((item[0], Var(str(item[1])), Var(str(item[2]))) for item in value if isinstance(item, list))
         elif name == "index_map":
-            result.append(None if value is None else IndexMap.from_plain(value))  # type: ignore[arg-type]
+            result.append(_read_map(value))
         else:
             result.append(value)
     return result
+
+
+def _read_map(value: Plain) -> IndexMap | None:
+    if not isinstance(value, list):
+        return None
+    parts = [part for part in value if isinstance(part, list)]
+    return IndexMap.from_plain([[item for item in part if isinstance(item, (int, str))] for part in parts])
 
 
 def _plain_map(index_map: IndexMap) -> Plain:

@@ -11,8 +11,28 @@ from dataclasses import dataclass, replace
 
 from tondo.arith import Analyzer
 from tondo.ir import (
-    Allocate, Binary, Block, Buffer, Expr, For, If, Let, Load, Node, Seq, Stmt, Store, TensorFunction, Var, View, While, definitions,
-    logical_and, point_regions, seq, walk,
+    Allocate,
+    Binary,
+    Block,
+    Buffer,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Node,
+    Seq,
+    Stmt,
+    Store,
+    TensorFunction,
+    Var,
+    View,
+    While,
+    definitions,
+    logical_and,
+    point_regions,
+    seq,
+    walk,
 )
 from tondo_schedule.refusal import refuse
 
@@ -88,13 +108,13 @@ def loop_place(function: TensorFunction, var: Var, primitive: str = "use") -> Pl
 
 def block_at(place: Place) -> Block:
     """Return the block of a place that was found by a block's name."""
-    assert isinstance(place.node, Block)  # noqa: S101  found by block_place
+    assert isinstance(place.node, Block)
     return place.node
 
 
 def loop_at(place: Place) -> For:
     """Return the loop of a place that was found by a loop's variable."""
-    assert isinstance(place.node, For)  # noqa: S101  found by loop_place
+    assert isinstance(place.node, For)
     return place.node
 
 
@@ -251,6 +271,6 @@ def update_blocks(root: Stmt, change: Callable[[Block], Block]) -> Stmt:
 
 def with_regions(block: Block, body: Node) -> Block:
     """Return ``block`` with another body, its regions read off the body and the init."""
-    assert isinstance(body, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(body, Stmt)
     reads, writes = point_regions(body)
     return Block(block.name, block.iters, reads, writes, body, block.init, block.predicate, block.attrs, block.span)

@@ -30,14 +30,16 @@ def _worth(stage: Stage, stages: tuple[Stage, ...], schedule: Schedule) -> bool:
     users = [item for item in stages if item is not stage and item.reads_of(stage.output)]
     if not users or any(user.kind in {"contraction", "opaque"} for user in users):
         return False
-    reads_contraction = any(
-        other.kind == "contraction" and stage.reads_of(other.output) for other in stages
-    )
+    reads_contraction = any(other.kind == "contraction" and stage.reads_of(other.output) for other in stages)
     if reads_contraction and not (len(users) == 1 and users[0].kind == "elementwise"):
         return False
     reads = sum(len(user.reads_of(stage.output)) for user in users)
     if reads == 1:
         (user,) = users
         windowed = user.kind == "reduction" and len(user.block.iters) > len(stage.spatial)
-        return not windowed or stage.operations <= _CHEAP and all(access.pattern != "gather" for access in stage.reads) and stage.kind == "elementwise"
+        return not windowed or (
+            stage.operations <= _CHEAP
+            and all(access.pattern != "gather" for access in stage.reads)
+            and stage.kind == "elementwise"
+        )
     return stage.operations <= _CHEAP and stage.kind == "elementwise"

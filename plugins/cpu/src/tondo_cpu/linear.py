@@ -44,6 +44,11 @@ def _divided(schedule: Schedule, block: str) -> tuple[Var, int] | None:
                 continue
             var, factor = item.a, int(item.b.value)
             extent = extents.get(var) if isinstance(var, Var) else None
-            if isinstance(var, Var) and isinstance(extent, Const) and 1 < factor < extent.value and extent.value % factor == 0:
+            if (
+                isinstance(var, Var)
+                and isinstance(extent, Const)
+                and 1 < factor < extent.value
+                and extent.value % factor == 0
+            ):
                 best = (var, factor) if best is None or factor < best[1] else best
     return best

@@ -1,7 +1,7 @@
 """Nests with a reduction: along memory (rows) or across it (columns, windows).
 
-* across: the innermost axis of the result is contiguous in the input too: it runs along the vectors, the accumulators stay in
-  registers, the reduction loops are inside (column sums, pooling with the channels last);
+* across: the innermost axis of the result is contiguous in the input too: it runs along the vectors, the
+  accumulators stay in registers, the reduction loops are inside (column sums, pooling with the channels last);
 * along: the reduction axis is the contiguous one: several vectors of partial results, combined at the end.
 """
 
@@ -80,7 +80,7 @@ def _schedule_across(schedule: Schedule, stage: Stage, vector: IterVar, machine:
     while size is not None and count > 1 and size % (count * lanes):
         count -= 1
     loop = vector.binding
-    assert isinstance(loop, Var)  # noqa: S101  compute form
+    assert isinstance(loop, Var)
     columns = lanes * (count if size is not None else 1)
     epilogue = schedule.cache_write(name, LOCAL)
     axes = Axes(loop, None, tuple(item for item in spatial if item != loop), (), tuple(reduced))

@@ -1,7 +1,7 @@
 """``cpu.reduction``: reductions, pooling, and functions of rows such as softmax or layer norm.
 
-Where all stages share leading axes (the rows) and each row needs nothing of another, all stages are computed row by row:
-the row stays in the nearest cache, intermediates shrink to one row. Otherwise each stage is its own nest.
+Where all stages share leading axes (the rows) and each row needs nothing of another, all stages are computed row by
+row: the row stays in the nearest cache, intermediates shrink to one row. Otherwise each stage is its own nest.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _by_rows(schedule: Schedule, context: RuleContext) -> bool:
 
 
 def _row_axes(stages: tuple[Stage, ...]) -> int:
-    """Return how many leading axes all stages share as rows; 0 if they share none, or if vectors would not be contiguous."""
+    """Return how many leading axes all stages share as rows; 0 for none, or if vectors would not be contiguous."""
     reductions = [stage for stage in stages if stage.kind == "reduction"]
     count = min(len(stage.spatial) for stage in stages)
     for stage in reductions:

@@ -36,10 +36,14 @@ def make_parallel(schedule: Schedule, loops: Sequence[Var], seconds: float, mach
     if fixed and grain_for(total, seconds, machine.threads) is None:
         return None
     taken, product = 0, 1
-    while taken < len(loops) and (product < _CHUNKS * machine.threads or not isinstance(schedule.extent(loops[taken]), Const)):
+    while taken < len(loops) and (
+        product < _CHUNKS * machine.threads or not isinstance(schedule.extent(loops[taken]), Const)
+    ):
         product *= counts[taken]
         taken += 1
-        if product >= _CHUNKS * machine.threads and all(isinstance(schedule.extent(loop), Const) for loop in loops[:taken]):
+        if product >= _CHUNKS * machine.threads and all(
+            isinstance(schedule.extent(loop), Const) for loop in loops[:taken]
+        ):
             break
     inner = total // max(1, product)
     each = seconds * inner

@@ -13,8 +13,8 @@ _LEAST = 4
 def vectorize_inner(schedule: Schedule, loop: Var, lanes: int, *, unroll: bool = False) -> tuple[Var | None, Var]:
     """Split ``loop`` by ``lanes`` and vectorise the inner part; return the outer and the inner loop.
 
-    A rest becomes a shifted last vector where that is legal, else lanes without effect. A loop shorter than a vector takes
-    the largest power of two that fits. ``unroll`` writes the outer part out.
+    A rest becomes a shifted last vector where that is legal, else lanes without effect. A loop shorter than a vector
+    takes the largest power of two that fits. ``unroll`` writes the outer part out.
     """
     extent = schedule.extent(loop)
     size = int(extent.value) if isinstance(extent, Const) else None

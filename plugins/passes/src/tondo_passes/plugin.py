@@ -47,9 +47,9 @@ CPU = Pipeline(
             "tensor.simplify",
             "tensor.compact_buffers",
             "tensor.lift_workspace",
+            "tensor.flatten",
             "tensor.vectorize",
             "tensor.simplify",
-            "tensor.flatten",
             "host.plan_memory",
             "host.lower",
         )

@@ -128,13 +128,19 @@ def stage_of(stmt: Stmt) -> Stage | None:
 
 def _kind(block: Block, store: Store, reads: tuple[Access, ...], contraction: Contraction | None) -> StageKind:
     spatial = {it.var for it in block.iters if it.kind == "spatial"}
-    plain = all(isinstance(index, Const) or (isinstance(index, Var) and index in spatial) for index in store.indices)
-    if not plain or store.predicate is not None or any(access.buffer == store.buffer for access in reads):
+    variables = [index for index in store.indices if not isinstance(index, Const)]
+    once = len(variables) == len(spatial) and all(isinstance(index, Var) and index in spatial for index in variables)
+    always = store.predicate is None and block.predicate is None
+    if not once or len(set(variables)) != len(variables) or not always:
+        return "opaque"
+    if any(access.buffer == store.buffer for access in reads):
         return "opaque"
     if contraction is not None:
         return "contraction"
     if any(it.kind == "reduction" for it in block.iters):
         return "reduction"
+    if any(isinstance(item, Load) and item.buffer == store.buffer for item in walk(store.value)):
+        return "opaque"
     if all(access.pattern in {"identity", "broadcast"} for access in reads):
         return "elementwise"
     return "injective"

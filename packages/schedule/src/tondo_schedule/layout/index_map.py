@@ -1,7 +1,8 @@
 """Index maps: how the elements of a tensor are arranged in another layout.
 
-A map lists the axes of the new layout from the outermost on; each is an old axis, its blocks (``i // b``) or the position
-within a block (``i % b``). That covers permutation, blocking and padding to multiples of a block, and is invertible.
+A map lists the axes of the new layout from the outermost on; each is an old axis, its blocks (``i // b``) or the
+position within a block (``i % b``). That covers permutation, blocking and padding to multiples of a block, and is
+invertible.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class IndexMap:
 
     @staticmethod
     def blocked(order: Sequence[int], axis: int, block: int) -> IndexMap:
-        """Return the map: the blocks of old ``axis`` first, the other axes in ``order``, the positions in the block last."""
+        """Return the map: blocks of old ``axis`` first, the other axes in ``order``, positions in the block last."""
         middle = tuple(Part(item) for item in order)
         return IndexMap((Part(axis, "outer", block), *middle, Part(axis, "inner", block)))
 
@@ -91,7 +92,9 @@ class IndexMap:
         """Return the old axes whose extent is not proven to be a multiple of their block."""
         analyzer = Analyzer()
         return tuple(
-            part.axis for part in self.parts if part.role == "outer" and not analyzer.divides(part.block, old[part.axis])
+            part.axis
+            for part in self.parts
+            if part.role == "outer" and not analyzer.divides(part.block, old[part.axis])
         )
 
     def to_plain(self) -> list[list[int | str]]:

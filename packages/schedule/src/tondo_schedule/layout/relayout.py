@@ -16,7 +16,7 @@ class LayoutWish:
     index_map: IndexMap
 
 
-def relayout(type: TensorType, index_map: IndexMap, name: str = "relayout") -> TensorFunction:  # noqa: A002  the field's word
+def relayout(type: TensorType, index_map: IndexMap, name: str = "relayout") -> TensorFunction:
     """Return the function that copies a tensor of ``type`` into the layout of ``index_map``; padding elements are 0."""
     builder = Compute(name)
     source = builder.input("x", type)
@@ -32,8 +32,8 @@ def relayout(type: TensorType, index_map: IndexMap, name: str = "relayout") -> T
     return builder.build(builder.compute("y", index_map.new_shape(shape), value))
 
 
-def restore(type: TensorType, index_map: IndexMap, name: str = "restore") -> TensorFunction:  # noqa: A002
-    """Return the function that copies a tensor in the layout of ``index_map`` back to plain ``type``; padding is dropped."""
+def restore(type: TensorType, index_map: IndexMap, name: str = "restore") -> TensorFunction:
+    """Return the function that copies a tensor in the layout of ``index_map`` back to ``type``, without padding."""
     builder = Compute(name)
     source = builder.input("x", TensorType(index_map.new_shape(type.dims), type.dtype))
 
@@ -41,4 +41,3 @@ def restore(type: TensorType, index_map: IndexMap, name: str = "restore") -> Ten
         return source[index_map.new_index(old)]
 
     return builder.build(builder.compute("y", type.dims, value))
-

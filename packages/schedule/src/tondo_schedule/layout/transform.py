@@ -3,16 +3,19 @@
 Before::
 
     for i in range(4):
-        for j in range(8): T[i, j] = A[i, j] * 2
+        for j in range(8):
+            T[i, j] = A[i, j] * 2
 
 After ``transform_layout("T", IndexMap.permutation((1, 0)))``::
 
     for i in range(8):
-        for j in range(4): T[i, j] = A[j, i] * 2
+        for j in range(4):
+            T[i, j] = A[j, i] * 2
 
 A block that writes the buffer is iterated in the order of the new layout, so that its store indices are plain iteration
-variables again; where a blocked axis is padded, padding elements are written as zero (by a block without a reduction; one
-with a reduction is refused). Refused for a block that writes the buffer and is not in compute form any more.
+variables again; where a blocked axis is padded, padding elements are written as zero (by a block without a
+reduction; one with a reduction is refused). Refused for a block that writes the buffer and is not in compute form
+any more.
 """
 
 from __future__ import annotations
@@ -20,12 +23,39 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tondo.ir import (
-    Allocate, Block, Buffer, Const, Expr, IterVar, Load, Node, Select, Stmt, Store, TensorFunction, Var, all_of, nest,
-    rewrite, substitute,
+    Allocate,
+    Block,
+    Buffer,
+    Const,
+    Expr,
+    IterVar,
+    Load,
+    Node,
+    Select,
+    Stmt,
+    Store,
+    TensorFunction,
+    Var,
+    all_of,
+    nest,
+    rewrite,
+    substitute,
 )
 from tondo_schedule.layout.index_map import IndexMap
 from tondo_schedule.refusal import refuse
-from tondo_schedule.tree import Names, Place, block_at, block_place, blocks_of, nest_of, put, stores_of, touches, with_body, with_regions
+from tondo_schedule.tree import (
+    Names,
+    Place,
+    block_at,
+    block_place,
+    blocks_of,
+    nest_of,
+    put,
+    stores_of,
+    touches,
+    with_body,
+    with_regions,
+)
 
 
 def transform_layout(function: TensorFunction, buffer: Buffer, index_map: IndexMap) -> TensorFunction:
@@ -37,7 +67,9 @@ def transform_layout(function: TensorFunction, buffer: Buffer, index_map: IndexM
     if index_map.rank != buffer.rank:
         refuse("transform_layout", f"buffer '{buffer.name}'", f"it has {buffer.rank} axes, the map {index_map.rank}")
     new = replace(buffer, shape=index_map.new_shape(buffer.shape), strides=None)
-    writers = [block.name for block in blocks_of(function.body) if any(s.buffer == buffer for s in stores_of(block.body))]
+    writers = [
+        block.name for block in blocks_of(function.body) if any(s.buffer == buffer for s in stores_of(block.body))
+    ]
     for name in writers:
         function = _reiterate(function, block_place(function, name, "transform_layout"), buffer, index_map)
     body = _rewrite_accesses(function.body, buffer, new, index_map, frozenset(writers))
@@ -59,7 +91,7 @@ def _rewrite_accesses(body: Stmt, old: Buffer, new: Buffer, index_map: IndexMap,
         return item
 
     result = rewrite(body, change)
-    assert isinstance(result, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(result, Stmt)
     return result
 
 
@@ -78,7 +110,8 @@ def _reiterate(function: TensorFunction, place: Place, buffer: Buffer, index_map
     names = Names(function)
     new = replace(buffer, shape=index_map.new_shape(buffer.shape), strides=None)
     fresh = tuple(
-        IterVar(Var(names(f"{block.name}_{i}")), extent, Var(names(f"{block.name}_l{i}"))) for i, extent in enumerate(new.shape)
+        IterVar(Var(names(f"{block.name}_{i}")), extent, Var(names(f"{block.name}_l{i}")))
+        for i, extent in enumerate(new.shape)
     )
     indices: tuple[Expr, ...] = tuple(it.var for it in fresh)
     old = index_map.old_index(indices)
@@ -86,7 +119,9 @@ def _reiterate(function: TensorFunction, place: Place, buffer: Buffer, index_map
     others = tuple(it for it in block.iters if it not in spatial)
     padded = index_map.padded_axes(buffer.shape)
     if padded and others:
-        refuse("transform_layout", subject, f"block '{block.name}' reduces into it and axis {padded[0]} would be padded")
+        refuse(
+            "transform_layout", subject, f"block '{block.name}' reduces into it and axis {padded[0]} would be padded"
+        )
 
     def access(item: Node) -> Node:
         if isinstance(item, (Load, Store)) and item.buffer == buffer:
@@ -98,7 +133,7 @@ def _reiterate(function: TensorFunction, place: Place, buffer: Buffer, index_map
     body = _stmt(rewrite(substitute(store, values), access))
     inside = all_of([old[axis] < buffer.shape[axis] for axis in padded])
     if inside is not None:
-        assert isinstance(body, Store)  # noqa: S101  a store is rebuilt as a store
+        assert isinstance(body, Store)
         body = replace(body, value=Select(inside, body.value, Const(0, body.value.dtype)))
     init = None if block.init is None else _stmt(rewrite(substitute(block.init, values), access))
     made = nest(block.name, (*fresh, *others), body, init, block.attrs)
@@ -106,5 +141,5 @@ def _reiterate(function: TensorFunction, place: Place, buffer: Buffer, index_map
 
 
 def _stmt(value: Node) -> Stmt:
-    assert isinstance(value, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(value, Stmt)
     return value

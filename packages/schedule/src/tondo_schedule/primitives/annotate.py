@@ -2,11 +2,13 @@
 
 Before::
 
-    for i in range(8): B[i] = A[i]
+    for i in range(8):
+        B[i] = A[i]
 
 After ``annotate(i, "unroll_hint", 2)``::
 
-    for i in range(8, unroll_hint=2): B[i] = A[i]
+    for i in range(8, unroll_hint=2):
+        B[i] = A[i]
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from tondo.ir import TensorFunction, Var
 from tondo_schedule.tree import block_at, block_place, loop_at, loop_place, put, with_body
 
 
-def apply(function: TensorFunction, place: Var | str, name: str, value: int | float | str | bool) -> tuple[TensorFunction, None]:
+def apply(
+    function: TensorFunction, place: Var | str, name: str, value: int | float | str | bool
+) -> tuple[TensorFunction, None]:
     """Return the function with the attribute ``name`` on a loop (by its variable) or a block (by its name).
 
     Raises:

@@ -3,14 +3,17 @@
 Before::
 
     for i in range(4):
-        for j in range(8): C[i, j] = A[i, j] + B[j, i]
+        for j in range(8):
+            C[i, j] = A[i, j] + B[j, i]
 
 After ``cache_read("C", "B", IndexMap.permutation((1, 0)))``::
 
     for i in range(4):
-        for j in range(8): B_copy[i, j] = B[j, i]
+        for j in range(8):
+            B_copy[i, j] = B[j, i]
     for i in range(4):
-        for j in range(8): C[i, j] = A[i, j] + B_copy[i, j]
+        for j in range(8):
+            C[i, j] = A[i, j] + B_copy[i, j]
 
 Padding elements of the new layout are written as zero. Refused if the block writes the buffer or does not read it.
 """
@@ -18,7 +21,21 @@ Padding elements of the new layout are written as zero. Refused if the block wri
 from __future__ import annotations
 
 from tondo.ir import (
-    GLOBAL, Allocate, Buffer, Const, IterVar, Load, Node, Select, Store, TensorFunction, Var, all_of, nest, rewrite, seq,
+    GLOBAL,
+    Allocate,
+    Buffer,
+    Const,
+    IterVar,
+    Load,
+    Node,
+    Select,
+    Store,
+    TensorFunction,
+    Var,
+    all_of,
+    nest,
+    rewrite,
+    seq,
 )
 from tondo_schedule.layout.index_map import IndexMap
 from tondo_schedule.refusal import refuse
@@ -52,7 +69,9 @@ def apply(
         return item
 
     reading = with_regions(node, rewrite(node.body, change))
-    iters = tuple(IterVar(Var(names(f"{copy.name}_{i}")), e, Var(names(f"{copy.name}_l{i}"))) for i, e in enumerate(copy.shape))
+    iters = tuple(
+        IterVar(Var(names(f"{copy.name}_{i}")), e, Var(names(f"{copy.name}_l{i}"))) for i, e in enumerate(copy.shape)
+    )
     new = tuple(it.var for it in iters)
     old = wanted.old_index(new)
     inside = all_of([old[axis] < source.shape[axis] for axis in wanted.padded_axes(source.shape)])

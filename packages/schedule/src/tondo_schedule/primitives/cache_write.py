@@ -3,25 +3,36 @@
 Before::
 
     for i in range(4):
-        for k in range(8): C[i] += A[i, k]
+        for k in range(8):
+            C[i] += A[i, k]
 
 After ``cache_write("C", "local")``::
 
     for i in range(4):
-        for k in range(8): C_local[i] += A[i, k]
-    for i in range(4): C[i] = C_local[i]
+        for k in range(8):
+            C_local[i] += A[i, k]
+    for i in range(4):
+        C[i] = C_local[i]
 
-Together with ``reverse_compute_at`` of the copy this keeps accumulators in registers. Refused for a block that stores at
-indices other than its plain iteration variables.
+Together with ``reverse_compute_at`` of the copy this keeps accumulators in registers. Refused for a block that
+stores at indices other than its plain iteration variables.
 """
 
 from __future__ import annotations
 
-
-
 from tondo.ir import Allocate, Buffer, IterVar, Load, Node, Stmt, Store, TensorFunction, Var, nest, rewrite, seq
 from tondo_schedule.refusal import refuse
-from tondo_schedule.tree import Names, block_at, block_place, blocks_of, nest_of, put, single_store, stores_of, with_body
+from tondo_schedule.tree import (
+    Names,
+    block_at,
+    block_place,
+    blocks_of,
+    nest_of,
+    put,
+    single_store,
+    stores_of,
+    with_body,
+)
 
 
 def apply(function: TensorFunction, block: str, scope: str) -> tuple[TensorFunction, str]:
@@ -37,12 +48,22 @@ def apply(function: TensorFunction, block: str, scope: str) -> tuple[TensorFunct
     spatial = {it.var: it for it in node.iters if it.kind == "spatial"}
     plain = [index for index in store.indices if isinstance(index, Var) and index in spatial]
     if len(plain) != len(store.indices) or len(set(plain)) != len(plain):
-        refuse("cache_write", subject, f"it stores '{store.buffer.name}' at indices that are not its spatial iteration variables")
-    others = [b for b in blocks_of(function.body) if b.name != block and any(s.buffer == store.buffer for s in stores_of(b.body))]
+        refuse(
+            "cache_write",
+            subject,
+            f"it stores '{store.buffer.name}' at indices that are not its spatial iteration variables",
+        )
+    others = [
+        b
+        for b in blocks_of(function.body)
+        if b.name != block and any(s.buffer == store.buffer for s in stores_of(b.body))
+    ]
     if others:
         refuse("cache_write", subject, f"block '{others[0].name}' writes '{store.buffer.name}' too")
     names = Names(function)
-    cached = Buffer(names(f"{store.buffer.name}_{scope.replace('.', '_')}"), store.buffer.shape, store.buffer.dtype, scope)
+    cached = Buffer(
+        names(f"{store.buffer.name}_{scope.replace('.', '_')}"), store.buffer.shape, store.buffer.dtype, scope
+    )
 
     def change(item: Node) -> Node:
         return cached if item == store.buffer else item
@@ -50,14 +71,13 @@ def apply(function: TensorFunction, block: str, scope: str) -> tuple[TensorFunct
     changed = rewrite(node, change)
     copy = names(f"{block}_write")
     iters = tuple(
-        IterVar(Var(names(f"{copy}_{i}")), spatial[index].extent, Var(names(f"{copy}_l{i}"))) for i, index in enumerate(plain)
+        IterVar(Var(names(f"{copy}_{i}")), spatial[index].extent, Var(names(f"{copy}_l{i}")))
+        for i, index in enumerate(plain)
     )
     indices = tuple(it.var for it in iters)
     writing = nest(copy, iters, Store(store.buffer, indices, Load(cached, indices)))
-    assert isinstance(changed, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(changed, Stmt)
     made = with_body(function, put(place, changed))
     top = nest_of(block_place(made, block))
     body = put(top, seq(top.node, writing))
     return with_body(made, Allocate(cached, body)), copy
-
-

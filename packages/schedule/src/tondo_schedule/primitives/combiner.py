@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tondo.ir import Binary, Block, Combiner, Const, Expr, Load, Store, identity, walk
+from tondo.ir.expr import BinaryOp
 
-_NAMES: dict[str, Combiner] = {"add": "sum", "mul": "prod", "min": "min", "max": "max"}
+_NAMES: dict[BinaryOp, Combiner] = {"add": "sum", "mul": "prod", "min": "min", "max": "max"}
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
     """``op(own, value)`` with the neutral element of ``op``."""
 
-    op: str
+    op: BinaryOp
     value: Expr
     neutral: Const
 

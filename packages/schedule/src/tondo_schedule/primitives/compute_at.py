@@ -2,15 +2,19 @@
 
 Before::
 
-    for i in range(8): T[i] = A[i] * 2
+    for i in range(8):
+        T[i] = A[i] * 2
     for j in range(4):
-        for l in range(2): B[j * 2 + l] = T[j * 2 + l] + 1
+        for l in range(2):
+            B[j * 2 + l] = T[j * 2 + l] + 1
 
 After ``compute_at("T", j)``::
 
     for j in range(4):
-        for i in range(2): T[j * 2 + i] = A[j * 2 + i] * 2
-        for l in range(2): B[j * 2 + l] = T[j * 2 + l] + 1
+        for i in range(2):
+            T[j * 2 + i] = A[j * 2 + i] * 2
+        for l in range(2):
+            B[j * 2 + l] = T[j * 2 + l] + 1
 
 Refused if the loop does not contain every reader of what the block writes, if the block stores at indices that are not
 its plain iteration variables, or if it reads something that is not complete at the loop.
@@ -22,7 +26,17 @@ from tondo.ir import Block, Buffer, For, TensorFunction, Var
 from tondo_schedule.move import into_loop, nest_over, without_nest
 from tondo_schedule.refusal import refuse
 from tondo_schedule.region import Span, reads_below
-from tondo_schedule.tree import block_at, block_place, blocks_of, loads_of, loop_at, loop_place, single_store, stores_of, touches
+from tondo_schedule.tree import (
+    block_at,
+    block_place,
+    blocks_of,
+    loads_of,
+    loop_at,
+    loop_place,
+    single_store,
+    stores_of,
+    touches,
+)
 
 
 def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFunction, None]:
@@ -46,10 +60,8 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     spans = reads_below(rest, place, store.buffer)
     if spans is None:
         refuse("compute_at", subject, f"nothing inside loop '{loop.name}' reads '{store.buffer.name}'")
-    domain: dict[Var, Span] = {}
-    for index, span in zip(store.indices, spans, strict=True):
-        if isinstance(index, Var):
-            domain[index] = span
+    pairs = zip(store.indices, spans, strict=True)
+    domain: dict[Var, Span] = {index: span for index, span in pairs if isinstance(index, Var)}
     stmt = nest_over(rest, producer, domain, place)
     return into_loop(rest, loop, stmt, first=True), None
 

@@ -10,7 +10,8 @@ After ``decompose_reduction("C", k)``::
 
     for i in range(4):
         C[i] = 0
-        for k in range(8): C[i] += A[i, k]
+        for k in range(8):
+            C[i] += A[i, k]
 
 Refused if the block has no init, or if one of its reduction loops lies outside the loop.
 """
@@ -48,9 +49,7 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     copied = [item for item in inside if any(uses(it.binding, item.var) for it in spatial)]
     fresh: dict[Var, Expr] = {item.var: Var(names(f"{item.var.name}_init"), item.var.dtype) for item in copied}
     values: dict[Var, Expr] = {it.var: Var(names(f"{it.var.name}_init"), it.var.dtype) for it in spatial}
-    iters = tuple(
-        replace(it, var=_var(values[it.var]), binding=substitute(it.binding, fresh)) for it in spatial
-    )
+    iters = tuple(replace(it, var=_var(values[it.var]), binding=substitute(it.binding, fresh)) for it in spatial)
     init = substitute(node.init, values)
     reads, writes = point_regions(init)
     predicate = _spatial_part(node, [item.var for item in inside if item not in copied], fresh, subject)
@@ -64,7 +63,7 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
 
 
 def _var(value: Expr) -> Var:
-    assert isinstance(value, Var)  # noqa: S101  made above
+    assert isinstance(value, Var)
     return value
 
 

@@ -4,12 +4,14 @@ Before::
 
     for i in range(4):
         for k in range(8):
-            for u in range(1): C[i] += A[i + u, k]
+            for u in range(1):
+                C[i] += A[i + u, k]
 
 After ``drop_unit_axes("C")``::
 
     for i in range(4):
-        for k in range(8): C[i] += A[i, k]
+        for k in range(8):
+            C[i] += A[i, k]
 
 One reduction variable always stays, so that the block remains a reduction. Refuses nothing.
 """
@@ -37,10 +39,14 @@ def apply(function: TensorFunction, block: str) -> tuple[TensorFunction, None]:
     if len(unit) == len(reduced):
         unit = unit[1:]
     loops = {it.binding for it in unit}
-    if not unit or any(uses(it.binding, loop) for it in node.iters if it not in unit for loop in loops if isinstance(loop, Var)):
+    if not unit or any(
+        uses(it.binding, loop) for it in node.iters if it not in unit for loop in loops if isinstance(loop, Var)
+    ):
         return function, None
     values: dict[Var, Expr] = {it.var: Const(0) for it in unit}
-    body = simplify_with(substitute(node.body, values), lambda expr: analyzer.simplify(expr) if expr.dtype.is_integer else expr)
+    body = simplify_with(
+        substitute(node.body, values), lambda expr: analyzer.simplify(expr) if expr.dtype.is_integer else expr
+    )
     made: Stmt = replace(with_regions(node, body), iters=tuple(it for it in node.iters if it not in unit))
     for item in reversed(place.path[len(top.path) - 1 : -1]):
         if isinstance(item, For) and item.var not in loops:

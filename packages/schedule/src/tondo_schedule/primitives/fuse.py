@@ -3,11 +3,13 @@
 Before::
 
     for i in range(4):
-        for j in range(5): B[i, j] = A[i, j] * 2
+        for j in range(5):
+            B[i, j] = A[i, j] * 2
 
 After ``fuse(i, j)``::
 
-    for i_j in range(20): B[i_j // 5, i_j % 5] = A[i_j // 5, i_j % 5] * 2
+    for i_j in range(20):
+        B[i_j // 5, i_j % 5] = A[i_j // 5, i_j % 5] * 2
 
 Refused if there is something between the loops or if the bounds of the inner one depend on the outer one.
 """

@@ -4,16 +4,18 @@ Before (``X`` and ``O`` are 5 x 6 x 4)::
 
     for i in range(5):
         for j in range(6):
-            for c in range(4): O[i, j, c] = X[i, j, c] * 2
+            for c in range(4):
+                O[i, j, c] = X[i, j, c] * 2
 
 After ``merge_axes((("O", i, j),))``, ``X_m`` and ``O_m`` being views of 30 x 4::
 
     for f in range(30):
-        for c in range(4): O_m[f, c] = X_m[f, c] * 2
+        for c in range(4):
+            O_m[f, c] = X_m[f, c] * 2
 
-Parameters are seen through views, intermediate buffers change their shape. Refused if some access has the two variables at
-other places than two neighbouring dimensions of exactly their extents, or if another block uses an intermediate buffer
-that would change.
+Parameters are seen through views, intermediate buffers change their shape. Refused if some access has the two
+variables at other places than two neighbouring dimensions of exactly their extents, or if another block uses an
+intermediate buffer that would change.
 """
 
 from __future__ import annotations
@@ -21,12 +23,38 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tondo.ir import (
-    Allocate, Block, Buffer, Const, For, IterVar, Load, Node, Stmt, Store, TensorFunction, Var, View, mul, rewrite,
-    substitute, walk,
+    Allocate,
+    Block,
+    Buffer,
+    Const,
+    For,
+    IterVar,
+    Load,
+    Node,
+    Stmt,
+    Store,
+    TensorFunction,
+    Var,
+    View,
+    mul,
+    rewrite,
+    substitute,
+    walk,
 )
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import (
-    Names, Place, analyzer_for, block_at, block_place, blocks_of, nest_of, put, touches, uses, with_body, with_regions,
+    Names,
+    Place,
+    analyzer_for,
+    block_at,
+    block_place,
+    blocks_of,
+    nest_of,
+    put,
+    touches,
+    uses,
+    with_body,
+    with_regions,
 )
 
 Axes = tuple[str, Var, Var]
@@ -67,14 +95,22 @@ def _collect(
     extent = next(it.extent for it in block.iters if it.var == inner)
     subject = f"block '{block.name}'"
     for item in walk(block.body):
-        if not isinstance(item, (Load, Store)) or not any(uses(index, v) for index in item.indices for v in (outer, inner)):
+        if not isinstance(item, (Load, Store)) or not any(
+            uses(index, v) for index in item.indices for v in (outer, inner)
+        ):
             continue
         dims = [d for d, index in enumerate(item.indices) if any(uses(index, v) for v in (outer, inner))]
         neighbours = len(dims) == 2 and dims[1] == dims[0] + 1
         if not neighbours or (item.indices[dims[0]], item.indices[dims[1]]) != (outer, inner):
-            refuse("merge_axes", subject, f"'{item.buffer.name}' is not indexed by [.., {outer.name}, {inner.name}, ..]")
+            refuse(
+                "merge_axes", subject, f"'{item.buffer.name}' is not indexed by [.., {outer.name}, {inner.name}, ..]"
+            )
         if not analyzer.prove(item.buffer.shape[dims[1]].eq(extent)) or item.buffer.strides is not None:
-            refuse("merge_axes", subject, f"dimension {dims[1]} of '{item.buffer.name}' is not the extent of '{inner.name}'")
+            refuse(
+                "merge_axes",
+                subject,
+                f"dimension {dims[1]} of '{item.buffer.name}' is not the extent of '{inner.name}'",
+            )
         known = buffers.get(item.buffer)
         if known is None:
             buffers[item.buffer] = _Merged(_merged(item.buffer, dims[0], function, names), dims[0])
@@ -124,9 +160,7 @@ def _merge_block(
 
     body = rewrite(block.body, change)
     init = None if block.init is None else rewrite(block.init, change)
-    iters = tuple(
-        IterVar(var, extent, loop, it.kind) if it is second else it for it in block.iters if it is not first
-    )
+    iters = tuple(IterVar(var, extent, loop, it.kind) if it is second else it for it in block.iters if it is not first)
     made: Stmt = replace(with_regions(block, body), iters=iters, init=init)  # type: ignore[arg-type]
     for item in reversed(loops):
         if item.var == second.binding:
@@ -161,4 +195,3 @@ def _insert_view(body: Stmt, view: View) -> Stmt:
     if isinstance(body, (Allocate, View)):
         return replace(body, body=_insert_view(body.body, view))
     return replace(view, body=body)
-

@@ -2,16 +2,18 @@
 
 Before (``B`` has 3 x 16 columns, of which 40 are wanted)::
 
-    for n in range(40): T[n] = B[n // 16, n % 16] * 2
-    for n in range(40): O[n] = T[n]
+    for n in range(40):
+        T[n] = B[n // 16, n % 16] * 2
+    for n in range(40):
+        O[n] = T[n]
 
 After ``pad_domain("T", n, 16)``::
 
     for n in range(48): T[n] = B[n // 16, n % 16] * 2      T has 48 elements
     for n in range(40): O[n] = T[n]
 
-Refused if the block's result is a parameter of the function, if the loop is not the variable's alone, or if a load is not
-proven to stay within its buffer over the larger domain.
+Refused if the block's result is a parameter of the function, if the loop is not the variable's alone, or if a load
+is not proven to stay within its buffer over the larger domain.
 """
 
 from __future__ import annotations
@@ -61,5 +63,3 @@ def apply(function: TensorFunction, block: str, loop: Var, multiple: int) -> tup
     wider = replace(node, iters=tuple(replace(item, extent=extent) if item is it else item for item in node.iters))
     made = with_body(made, put(target, wider))
     return with_body(made, substitute(made.body, None, {buffer: replace(buffer, shape=shape)})), None
-
-

@@ -2,11 +2,13 @@
 
 Before::
 
-    for i in range(64): B[i] = A[i] * 2
+    for i in range(64):
+        B[i] = A[i] * 2
 
 After ``parallel(i, grain=8)``::
 
-    for i in parallel(64, grain=8): B[i] = A[i] * 2
+    for i in parallel(64, grain=8):
+        B[i] = A[i] * 2
 
 ``grain`` is the number of iterations that one thread takes at a time. Refused if a block inside reduces over the loop,
 or writes the same element in several iterations, unless the buffer belongs to the iteration (scope ``local``) or
@@ -47,9 +49,16 @@ def _check(node: For) -> None:
             if it.kind == "reduction":
                 refuse("parallel", subject, f"block '{block.name}' reduces over it into '{shared[0].buffer.name}'")
         if not using:
-            refuse("parallel", subject, f"every iteration of it writes the same elements of '{shared[0].buffer.name}' "
-                   f"(block '{block.name}')")
+            refuse(
+                "parallel",
+                subject,
+                f"every iteration of it writes the same elements of '{shared[0].buffer.name}' (block '{block.name}')",
+            )
         own = {item.buffer for item in walk(block.body) if isinstance(item, Load)}
         if node.attrs.get(OVERLAP) and any(store.buffer in own for store in shared):
-            refuse("parallel", subject, f"its tiles overlap and block '{block.name}' updates '{shared[0].buffer.name}', which is "
-                   "not local to an iteration")
+            refuse(
+                "parallel",
+                subject,
+                f"its tiles overlap and block '{block.name}' updates '{shared[0].buffer.name}', which is "
+                "not local to an iteration",
+            )

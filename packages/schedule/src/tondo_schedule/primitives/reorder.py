@@ -4,17 +4,19 @@ Before::
 
     for i in range(4):
         for k in range(8):
-            for j in range(16): C[i, j] += A[i, k] * B[k, j]
+            for j in range(16):
+                C[i, j] += A[i, k] * B[k, j]
 
 After ``reorder(k, i)``::
 
     for k in range(8):
         for i in range(4):
-            for j in range(16): C[i, j] += A[i, k] * B[k, j]
+            for j in range(16):
+                C[i, j] += A[i, k] * B[k, j]
 
-The named loops take, in the given order, the places they have now; other loops stay where they are. Refused if the loops
-are not one nest around a single block, if a bound depends on a loop that would come to lie inside, or if a reduction
-would come to lie outside a loop whose tiles overlap.
+The named loops take, in the given order, the places they have now; other loops stay where they are. Refused if the
+loops are not one nest around a single block, if a bound depends on a loop that would come to lie inside, or if a
+reduction would come to lie outside a loop whose tiles overlap.
 """
 
 from __future__ import annotations
@@ -44,7 +46,11 @@ def apply(function: TensorFunction, loops: tuple[Var, ...]) -> tuple[TensorFunct
     innermost = chain[-1].body
     blocks = blocks_of(innermost)
     if len(blocks) > 1:
-        refuse("reorder", f"loop '{loops[0].name}'", f"the loops contain several blocks: {', '.join(b.name for b in blocks)}")
+        refuse(
+            "reorder",
+            f"loop '{loops[0].name}'",
+            f"the loops contain several blocks: {', '.join(b.name for b in blocks)}",
+        )
     _check(by_var, order, blocks)
     body: Stmt = innermost
     for var in reversed(order):

@@ -3,14 +3,18 @@
 Before::
 
     for i in range(4):
-        for l in range(2): T[i * 2 + l] = A[i * 2 + l] * 2
-    for j in range(8): B[j] = T[j] + 1
+        for l in range(2):
+            T[i * 2 + l] = A[i * 2 + l] * 2
+    for j in range(8):
+        B[j] = T[j] + 1
 
 After ``reverse_compute_at("B", i)``::
 
     for i in range(4):
-        for l in range(2): T[i * 2 + l] = A[i * 2 + l] * 2
-        for j in range(2): B[i * 2 + j] = T[i * 2 + j] + 1
+        for l in range(2):
+            T[i * 2 + l] = A[i * 2 + l] * 2
+        for j in range(2):
+            B[i * 2 + j] = T[i * 2 + j] + 1
 
 Refused if nothing inside the loop writes what the block reads, if the block reads it at indices other than its plain
 iteration variables, if a reduction of the producer begins outside the loop, or if the block reads something that is
@@ -24,7 +28,15 @@ from tondo_schedule.move import into_loop, nest_over, without_nest
 from tondo_schedule.refusal import refuse
 from tondo_schedule.region import Span, writes_below
 from tondo_schedule.tree import (
-    block_at, block_place, blocks_of, loads_of, loop_at, loop_place, single_store, stores_of, touches,
+    block_at,
+    block_place,
+    blocks_of,
+    loads_of,
+    loop_at,
+    loop_place,
+    single_store,
+    stores_of,
+    touches,
 )
 
 
@@ -42,7 +54,9 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     inside = blocks_of(node)
     if any(item.name == block for item in inside):
         refuse("reverse_compute_at", subject, f"it is already inside loop '{loop.name}'")
-    written = [store.buffer for item in inside for store in stores_of(item.body) if loads_of(consumer.body, store.buffer)]
+    written = [
+        store.buffer for item in inside for store in stores_of(item.body) if loads_of(consumer.body, store.buffer)
+    ]
     if not written:
         refuse("reverse_compute_at", subject, f"nothing inside loop '{loop.name}' writes what it reads")
     _check_order(function, consumer, {item.name for item in inside}, loop)
@@ -52,7 +66,7 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     for buffer in dict.fromkeys(written):
         _check_complete(loop_at(place), buffer, subject)
         spans = writes_below(rest, place, buffer)
-        assert spans is not None  # noqa: S101  something inside writes the buffer
+        assert spans is not None
         domain.update(_domain(consumer, buffer, spans, subject))
     stmt = nest_over(rest, consumer, domain, place)
     return into_loop(rest, loop, stmt, first=False), None
@@ -65,7 +79,11 @@ def _domain(consumer: Block, buffer: Buffer, spans: tuple[Span, ...], subject: s
             if isinstance(index, Var) and domain.get(index, span) == span:
                 domain[index] = span
             elif not (isinstance(index, Const) and span.low == index):
-                refuse("reverse_compute_at", subject, f"it reads '{buffer.name}' at an index that is not one of its iteration variables")
+                refuse(
+                    "reverse_compute_at",
+                    subject,
+                    f"it reads '{buffer.name}' at an index that is not one of its iteration variables",
+                )
     return domain
 
 
@@ -76,7 +94,11 @@ def _check_complete(node: For, buffer: Buffer, subject: str) -> None:
             continue
         for it in item.iters:
             if it.kind == "reduction" and any(isinstance(v, Var) and v not in loops for v in walk(it.binding)):
-                refuse("reverse_compute_at", subject, f"block '{item.name}' has not finished '{buffer.name}' at loop '{node.var.name}'")
+                refuse(
+                    "reverse_compute_at",
+                    subject,
+                    f"block '{item.name}' has not finished '{buffer.name}' at loop '{node.var.name}'",
+                )
 
 
 def _check_order(function: TensorFunction, consumer: Block, inside: set[str], loop: Var) -> None:
@@ -89,5 +111,8 @@ def _check_order(function: TensorFunction, consumer: Block, inside: set[str], lo
             continue
         for store in stores_of(item.body):
             if touches(consumer, store.buffer):
-                refuse("reverse_compute_at", f"block '{consumer.name}'",
-                       f"it uses '{store.buffer.name}', which block '{item.name}' computes after loop '{loop.name}'")
+                refuse(
+                    "reverse_compute_at",
+                    f"block '{consumer.name}'",
+                    f"it uses '{store.buffer.name}', which block '{item.name}' computes after loop '{loop.name}'",
+                )

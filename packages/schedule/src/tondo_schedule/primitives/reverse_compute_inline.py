@@ -2,12 +2,15 @@
 
 Before::
 
-    for i in range(8): T[i] = A[7 - i] * 2
-    for j in range(8): B[j] = T[j] + 1
+    for i in range(8):
+        T[i] = A[7 - i] * 2
+    for j in range(8):
+        B[j] = T[j] + 1
 
 After ``reverse_compute_inline("B")``::
 
-    for i in range(8): B[i] = A[7 - i] * 2 + 1
+    for i in range(8):
+        B[i] = A[7 - i] * 2 + 1
 
 Refused if the block does not read exactly one intermediate value, element by element and over all of it, or if the
 producer of that value is a reduction or has another user.
@@ -21,7 +24,17 @@ from tondo.ir import Block, Expr, Load, Node, Store, TensorFunction, Var, rewrit
 from tondo_schedule.move import without_nest
 from tondo_schedule.primitives.compute_inline import without_allocation
 from tondo_schedule.refusal import refuse
-from tondo_schedule.tree import block_at, block_place, blocks_of, loads_of, put, single_store, stores_of, with_body, with_regions
+from tondo_schedule.tree import (
+    block_at,
+    block_place,
+    blocks_of,
+    loads_of,
+    put,
+    single_store,
+    stores_of,
+    with_body,
+    with_regions,
+)
 
 
 def apply(function: TensorFunction, block: str) -> tuple[TensorFunction, None]:
@@ -47,7 +60,7 @@ def apply(function: TensorFunction, block: str) -> tuple[TensorFunction, None]:
         return made.value if item == Load(made.buffer, made.indices) else item
 
     value = rewrite(substitute(store.value, values), change)
-    assert isinstance(value, Expr)  # noqa: S101  an expression is rebuilt as an expression
+    assert isinstance(value, Expr)
     body = Store(store.buffer, tuple(substitute(index, values) for index in store.indices), value)
     rest = without_nest(function, place)
     target = block_place(rest, producer.name)
@@ -60,7 +73,8 @@ def _producer(function: TensorFunction, consumer: Block) -> tuple[Block, Load]:
     blocks = blocks_of(function.body)
     found = [
         (other, load)
-        for other in blocks if other.name != consumer.name
+        for other in blocks
+        if other.name != consumer.name
         for store in stores_of(other.body)
         for load in loads_of(consumer.body, store.buffer)
     ]

@@ -14,7 +14,8 @@ After ``rfactor("C", l)``::
         for l in range(4): C[i] = 0 at the first step; C[i] += C_part[i, l]
 
 The partial results of a step that a predicate excludes stay neutral. Both blocks reassociate the combination, which has
-to be a sum, a product, a minimum or a maximum. Refused for another body, and if reduction loops lie outside spatial ones.
+to be a sum, a product, a minimum or a maximum. Refused for another body, and if reduction loops lie outside spatial
+ones.
 """
 
 from __future__ import annotations
@@ -22,9 +23,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tondo.ir import (
-    Allocate, Binary, Block, Buffer, Const, Expr, For, IterVar, Load, Select, Stmt, Store, TensorFunction, Var,
-    point_regions, seq, substitute,
+    Allocate,
+    Binary,
+    Block,
+    Buffer,
+    Const,
+    Expr,
+    For,
+    IterVar,
+    Load,
+    Select,
+    Stmt,
+    Store,
+    TensorFunction,
+    Var,
+    point_regions,
+    seq,
+    substitute,
 )
+from tondo.ir.expr import BinaryOp
 from tondo_schedule.primitives.combiner import update_of
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import Names, analyzer_for, block_at, block_place, both, conjuncts, put, uses, with_body
@@ -58,7 +75,7 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
         refuse("rfactor", subject, f"the extent of loop '{loop.name}' is not constant", help="split it first")
     names = Names(function)
     store = node.body
-    assert isinstance(store, Store)  # noqa: S101  checked by update_of
+    assert isinstance(store, Store)
     part = Buffer(names(f"{store.buffer.name}_part"), (*store.buffer.shape, extent), store.buffer.dtype)
     partial = _partial(node, loops, target, part, update.value, update.neutral, update.op, names)
     lane = Var(names(f"{loop.name}_lane"), loop.dtype)
@@ -75,10 +92,10 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
 
 
 def _partial(
-    node: Block, loops: list[For], target: For, part: Buffer, value: Expr, neutral: Expr, op: str, names: Names
+    node: Block, loops: list[For], target: For, part: Buffer, value: Expr, neutral: Expr, op: BinaryOp, names: Names
 ) -> Block:
     store = node.body
-    assert isinstance(store, Store)  # noqa: S101  checked by update_of
+    assert isinstance(store, Store)
     fresh: dict[Var, Expr] = {}
     iters: list[IterVar] = [it for it in node.iters if it.kind == "spatial"]
     for item in loops:
@@ -91,7 +108,7 @@ def _partial(
     if steps is not None:
         element = Select(substitute(steps, fresh), element, neutral)
     indices = (*store.indices, fresh[target.var])
-    body = Store(part, indices, _combine(op, Load(part, indices), element))
+    body = Store(part, indices, Binary(op, Load(part, indices), element))
     init = Store(part, indices, neutral)
     reads, writes = point_regions(body)
     return Block(names(f"{node.name}_part"), tuple(iters), reads, writes, body, init, predicate, node.attrs)
@@ -109,15 +126,14 @@ def split_predicate(node: Block, loops: list[Var]) -> tuple[Expr | None, Expr | 
     return free, steps
 
 
-def _combining(node: Block, part: Buffer, lane: IterVar, op: str) -> Block:
+def _combining(node: Block, part: Buffer, lane: IterVar, op: BinaryOp) -> Block:
     store = node.body
-    assert isinstance(store, Store)  # noqa: S101  checked by update_of
+    assert isinstance(store, Store)
     iters = (*(it for it in node.iters if it.kind == "spatial"), lane)
-    body = Store(store.buffer, store.indices, _combine(op, Load(store.buffer, store.indices), Load(part, (*store.indices, lane.var))))
+    body = Store(
+        store.buffer,
+        store.indices,
+        Binary(op, Load(store.buffer, store.indices), Load(part, (*store.indices, lane.var))),
+    )
     reads, writes = point_regions(body)
     return replace(node, iters=iters, reads=reads, writes=writes, body=body, predicate=None)
-
-
-def _combine(op: str, a: Expr, b: Expr) -> Expr:
-    assert op in {"add", "mul", "min", "max"}  # noqa: S101  checked by update_of
-    return Binary(op, a, b)  # type: ignore[arg-type]

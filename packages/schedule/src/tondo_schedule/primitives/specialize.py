@@ -2,17 +2,20 @@
 
 Before::
 
-    for i in range(n): B[i] = A[i] * 2
+    for i in range(n):
+        B[i] = A[i] * 2
 
 After ``specialize(("B",), n >= 8)``::
 
     if n >= 8:
-        for i in range(n): B[i] = A[i] * 2
+        for i in range(n):
+            B[i] = A[i] * 2
     else:
-        for i_1 in range(n): B[i_1] = A[i_1] * 2
+        for i_1 in range(n):
+            B[i_1] = A[i_1] * 2
 
-Each version may then be scheduled under its own assumption. Intermediate buffers that only these blocks use exist once per
-version. Refused if the blocks are not neighbours.
+Each version may then be scheduled under its own assumption. Intermediate buffers that only these blocks use exist
+once per version. Refused if the blocks are not neighbours.
 """
 
 from __future__ import annotations
@@ -20,7 +23,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tondo.ir import (
-    Allocate, Block, Buffer, Expr, If, Node, Stmt, TensorFunction, Var, Seq, definitions, rewrite, seq, substitute,
+    Allocate,
+    Block,
+    Buffer,
+    Expr,
+    If,
+    Node,
+    Seq,
+    Stmt,
+    TensorFunction,
+    Var,
+    definitions,
+    rewrite,
+    seq,
+    substitute,
     walk,
 )
 from tondo_schedule.primitives.compute_inline import without_allocation
@@ -61,7 +77,8 @@ def _private(function: TensorFunction, body: Stmt) -> list[Buffer]:
     inside = {block.name for block in blocks_of(body)}
     allocated = [item.buffer for item in walk(function.body) if isinstance(item, Allocate)]
     return [
-        buffer for buffer in allocated
+        buffer
+        for buffer in allocated
         if touches(body, buffer)
         and not any(block.name not in inside and touches(block, buffer) for block in blocks_of(function.body))
     ]
@@ -83,7 +100,7 @@ def _renamed(body: Stmt, private: list[Buffer], names: Names) -> tuple[Stmt, dic
         return replace(item, name=block_names[item.name]) if isinstance(item, Block) else item
 
     made = rewrite(substitute(body, values, buffers), change)
-    assert isinstance(made, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(made, Stmt)
     return _allocated(made, list(buffers.values())), block_names
 
 
@@ -91,7 +108,7 @@ def _replaced(function: TensorFunction, top: Place, nests: list[Stmt], version: 
     if len(nests) == 1:
         return with_body(function, put(top, version))
     parent = top.around[-1]
-    assert isinstance(parent, Seq)  # noqa: S101  checked above
+    assert isinstance(parent, Seq)
     items: list[Stmt] = []
     for item in parent.stmts:
         if item is nests[0]:
@@ -99,4 +116,3 @@ def _replaced(function: TensorFunction, top: Place, nests: list[Stmt], version: 
         elif not any(item is nest for nest in nests):
             items.append(item)
     return with_body(function, put(Place(top.around), seq(*items)))
-

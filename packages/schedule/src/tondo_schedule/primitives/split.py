@@ -2,7 +2,8 @@
 
 Before::
 
-    for i in range(10): B[i] = A[i] * 2
+    for i in range(10):
+        B[i] = A[i] * 2
 
 After ``split(i, 4)``::
 
@@ -10,7 +11,8 @@ After ``split(i, 4)``::
         for i_1 in range(4):
             B[i_0 * 4 + i_1] = A[i_0 * 4 + i_1] * 2   where i_0 * 4 + i_1 < 10
 
-After ``split(i, 4, tail="shift")`` the last tile begins at ``10 - 4`` and overlaps the one before; there is no condition::
+After ``split(i, 4, tail="shift")`` the last tile begins at ``10 - 4`` and overlaps the one before; there is no
+condition::
 
     for i_0 in range(3):
         for i_1 in range(4):
@@ -26,11 +28,37 @@ from dataclasses import replace
 from typing import Literal
 
 from tondo.ir import (
-    Block, Const, Expr, For, Load, Stmt, TensorFunction, Var, add, ceildiv, floordiv, minimum, mul, sub, substitute, walk,
+    Block,
+    Const,
+    Expr,
+    For,
+    Load,
+    Stmt,
+    TensorFunction,
+    Var,
+    add,
+    ceildiv,
+    floordiv,
+    minimum,
+    mul,
+    sub,
+    substitute,
+    walk,
 )
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import (
-    Names, Place, analyzer_for, blocks_of, both, loop_at, loop_place, put, stores_of, update_blocks, uses, with_body,
+    Names,
+    Place,
+    analyzer_for,
+    blocks_of,
+    both,
+    loop_at,
+    loop_place,
+    put,
+    stores_of,
+    update_blocks,
+    uses,
+    with_body,
 )
 
 Tail = Literal["predicate", "shift"]
@@ -38,7 +66,9 @@ OVERLAP = "overlap"
 """Attribute of a loop whose iterations overlap: reduction loops must stay inside it."""
 
 
-def apply(function: TensorFunction, loop: Var, factor: int, tail: Tail = "predicate") -> tuple[TensorFunction, tuple[Var, Var]]:
+def apply(
+    function: TensorFunction, loop: Var, factor: int, tail: Tail = "predicate"
+) -> tuple[TensorFunction, tuple[Var, Var]]:
     """Return the function with ``loop`` split and the outer and inner loop variables.
 
     Raises:
@@ -93,8 +123,12 @@ def check_repeatable(block: Block, node: For, subject: str) -> None:
     inside = {item.var for item in walk(node.body) if isinstance(item, For)}
     for it in block.iters:
         if it.kind == "reduction" and any(isinstance(v, Var) and v not in inside for v in walk(it.binding)):
-            refuse("split", subject, f"block '{block.name}' reads '{own[0].buffer.name}', which it also writes, and its reduction "
-                   "begins outside the loop; a shifted tail would add twice")
+            refuse(
+                "split",
+                subject,
+                f"block '{block.name}' reads '{own[0].buffer.name}', which it also writes, and its reduction "
+                "begins outside the loop; a shifted tail would add twice",
+            )
     if block.init is None and not _written_before(node, block, own[0]):
         refuse("split", subject, f"block '{block.name}' reads '{own[0].buffer.name}', which it also writes")
 

@@ -2,12 +2,14 @@
 
 Before::
 
-    for c in range(12): O[c] = T[c // 4, c % 4]
+    for c in range(12):
+        O[c] = T[c // 4, c % 4]
 
 After ``split_axis("O", c, 4)``::
 
     for g in range(3):
-        for i in range(4): O[g * 4 + i] = T[g, i]
+        for i in range(4):
+            O[g * 4 + i] = T[g, i]
 
 Refused if the extent is not proven to be a multiple of the factor, or if the loop is not the variable's alone.
 """
@@ -18,7 +20,17 @@ from dataclasses import replace
 
 from tondo.ir import Const, Expr, For, IterVar, TensorFunction, Var, add, floordiv, mul, simplify_with, substitute
 from tondo_schedule.refusal import refuse
-from tondo_schedule.tree import Names, analyzer_for, block_at, block_place, loop_at, loop_place, put, with_body, with_regions
+from tondo_schedule.tree import (
+    Names,
+    analyzer_for,
+    block_at,
+    block_place,
+    loop_at,
+    loop_place,
+    put,
+    with_body,
+    with_regions,
+)
 
 
 def apply(function: TensorFunction, block: str, axis: Var, factor: int) -> tuple[TensorFunction, tuple[Var, Var]]:
@@ -35,14 +47,19 @@ def apply(function: TensorFunction, block: str, axis: Var, factor: int) -> tuple
         refuse("split_axis", subject, f"'{axis.name}' is not an iteration variable bound to a loop of its own")
     (it,) = found
     binding = it.binding
-    assert isinstance(binding, Var)  # noqa: S101  checked above
+    assert isinstance(binding, Var)
     at = loop_place(function, binding, "split_axis")
     loop = loop_at(at)
     analyzer = analyzer_for(function)
     if not analyzer.divides(factor, it.extent) or node.predicate is not None or loop.begin != Const(0):
         refuse("split_axis", subject, f"the extent of '{axis.name}' is not a multiple of {factor}")
     names = Names(function)
-    outer = IterVar(Var(names(f"{axis.name}_o")), analyzer.simplify(floordiv(it.extent, Const(factor))), Var(names(f"{binding.name}_o")), it.kind)
+    outer = IterVar(
+        Var(names(f"{axis.name}_o")),
+        analyzer.simplify(floordiv(it.extent, Const(factor))),
+        Var(names(f"{binding.name}_o")),
+        it.kind,
+    )
     inner = IterVar(Var(names(f"{axis.name}_i")), Const(factor), Var(names(f"{binding.name}_i")), it.kind)
     position: Expr = add(mul(outer.var, factor), inner.var)
     known = analyzer
@@ -57,7 +74,13 @@ def apply(function: TensorFunction, block: str, axis: Var, factor: int) -> tuple
     iters = tuple(new for old in node.iters for new in ((outer, inner) if old is it else (old,)))
     made = with_body(function, put(place, replace(with_regions(node, body), iters=iters, init=init)))
     target = loop_place(made, binding)
-    assert isinstance(outer.binding, Var)  # noqa: S101  made above
-    assert isinstance(inner.binding, Var)  # noqa: S101  made above
-    nest = For(outer.binding, Const(0), outer.extent, For(inner.binding, Const(0), inner.extent, loop_at(target).body, loop.kind), loop.kind)
+    assert isinstance(outer.binding, Var)
+    assert isinstance(inner.binding, Var)
+    nest = For(
+        outer.binding,
+        Const(0),
+        outer.extent,
+        For(inner.binding, Const(0), inner.extent, loop_at(target).body, loop.kind),
+        loop.kind,
+    )
     return with_body(made, put(target, nest)), (outer.var, inner.var)

@@ -3,12 +3,14 @@
 Before::
 
     for i in range(4):
-        for j in range(8): T[i, j] = A[i, j] * 2
+        for j in range(8):
+            T[i, j] = A[i, j] * 2
 
 After ``transform_layout("T", IndexMap.permutation((1, 0)))``::
 
     for i in range(8):
-        for j in range(4): T[i, j] = A[j, i] * 2
+        for j in range(4):
+            T[i, j] = A[j, i] * 2
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 Before::
 
-    for i in range(4): B[i] = A[i] * 2
+    for i in range(4):
+        B[i] = A[i] * 2
 
 After ``unroll(i)``::
 
-    for i in unrolled(4): B[i] = A[i] * 2
+    for i in unrolled(4):
+        B[i] = A[i] * 2
 
 Refused for a loop whose extent is not constant.
 """

@@ -2,11 +2,13 @@
 
 Before::
 
-    for i in range(16): B[i] = A[i] * s[0]
+    for i in range(16):
+        B[i] = A[i] * s[0]
 
 After ``vectorize(i)``::
 
-    for i in vectorized(16): B[i] = A[i] * s[0]
+    for i in vectorized(16):
+        B[i] = A[i] * s[0]
 
 Refused for a loop whose extent is not constant, and for a block that reads what another iteration of it wrote.
 """
@@ -28,5 +30,10 @@ def apply(function: TensorFunction, loop: Var) -> tuple[TensorFunction, None]:
     place = loop_place(function, loop, "vectorize")
     extent = analyzer_for(function, place).simplify(loop_at(place).extent)
     if not isinstance(extent, Const):
-        refuse("vectorize", f"loop '{loop.name}'", "its extent is not constant", help="split it by the number of lanes first")
+        refuse(
+            "vectorize",
+            f"loop '{loop.name}'",
+            "its extent is not constant",
+            help="split it by the number of lanes first",
+        )
     return with_kind(function, loop, "vectorized"), None

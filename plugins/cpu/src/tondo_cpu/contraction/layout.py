@@ -1,8 +1,8 @@
 """Layouts that suit a register tile.
 
 Channels last: the dimensions of the spread operand that a reduction axis indexes plainly come innermost, those of the
-result that run along the vectors likewise. With at most eight rows a tile reads such an operand as fast as a blocked one,
-so no layout but this one is needed for values; only constant operands are packed into panels.
+result that run along the vectors likewise. With at most eight rows a tile reads such an operand as fast as a blocked
+one, so no layout but this one is needed for values; only constant operands are packed into panels.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from tondo_schedule.facts import Contraction, contraction_of
 
 
 def inner_dims(load: Load, contraction: Contraction) -> tuple[int, ...]:
-    """Return the dimensions of an operand that should be innermost: channels (reduction axes outside windows), or shared (batch) axes beside a window."""
+    """Return the dimensions of an operand that should be innermost.
+
+    These are its channels (reduction axes outside windows), or the axes that it shares with the other operand beside a
+    window (the channels of a depthwise convolution).
+    """
     depth, rows = {it.var for it in contraction.k}, {it.var for it in contraction.m}
     plain = tuple(
-        place for place, index in enumerate(load.indices) if variables_of(index) & depth and not variables_of(index) & rows
+        place
+        for place, index in enumerate(load.indices)
+        if variables_of(index) & depth and not variables_of(index) & rows
     )
     if plain:
         return plain

@@ -1,4 +1,4 @@
-"""Merge row axes that lie next to each other in memory everywhere: the pixels of a 1x1 convolution are one axis of rows."""
+"""Merge row axes that are neighbours in memory everywhere: the pixels of a 1x1 convolution are one axis of rows."""
 
 from __future__ import annotations
 

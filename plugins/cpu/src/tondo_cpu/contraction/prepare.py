@@ -1,7 +1,7 @@
 """Bring a contraction into the form that the register tile is applied to.
 
-After it there are two blocks: the contraction, which writes a ``local`` buffer, and one epilogue, which reads that buffer
-element by element, does everything elementwise that follows, and stores the result.
+After it there are two blocks: the contraction, which writes a ``local`` buffer, and one epilogue, which reads that
+buffer element by element, does everything elementwise that follows, and stores the result.
 """
 
 from __future__ import annotations
@@ -42,13 +42,20 @@ def _inline_chain(schedule: Schedule, anchor: str) -> None:
         if len(users) != 1 or current in schedule.function.output_buffers:
             return
         stage = _stage(schedule, users[0])
-        if stage is None or stage.kind not in {"elementwise", "injective"} or stage.output in schedule.function.output_buffers:
+        if (
+            stage is None
+            or stage.kind not in {"elementwise", "injective"}
+            or stage.output in schedule.function.output_buffers
+        ):
             return
         later = [_stage(schedule, name) for name in _users(schedule, stage.output)]
         if not later or any(item is None or item.kind not in {"elementwise", "injective"} for item in later):
             return
-        if len(later) > 1 and any(len(loads_of(item.block.body, stage.output)) for item in later if item is not None and item.output not in
-                                  schedule.function.output_buffers):
+        if len(later) > 1 and any(
+            len(loads_of(item.block.body, stage.output))
+            for item in later
+            if item is not None and item.output not in schedule.function.output_buffers
+        ):
             return
         try:
             schedule.compute_inline(users[0])
@@ -58,7 +65,8 @@ def _inline_chain(schedule: Schedule, anchor: str) -> None:
 
 def _users(schedule: Schedule, buffer: Buffer) -> list[str]:
     return [
-        block.name for block in blocks_of(schedule.function.body)
+        block.name
+        for block in blocks_of(schedule.function.body)
         if loads_of(block.body, buffer) and not any(store.buffer == buffer for store in stores_of(block.body))
     ]
 
@@ -70,7 +78,11 @@ def _epilogue(schedule: Schedule, anchor: str) -> str | None:
     if len(users) != 1 or buffer in schedule.function.output_buffers:
         return None
     block = schedule.block(users[0])
-    if any(it.kind == "reduction" for it in block.iters) or block.predicate is not None or not isinstance(block.body, Store):
+    if (
+        any(it.kind == "reduction" for it in block.iters)
+        or block.predicate is not None
+        or not isinstance(block.body, Store)
+    ):
         return None
     loads = loads_of(block.body, buffer)
     if len(loads) != 1:
@@ -87,7 +99,12 @@ def _split_joined(schedule: Schedule, anchor: str) -> None:
     for name in _users(schedule, buffer):
         for load in loads_of(schedule.block(name).body, buffer):
             for index in load.indices:
-                if isinstance(index, Binary) and index.op == "floormod" and isinstance(index.a, Var) and isinstance(index.b, Const):
+                if (
+                    isinstance(index, Binary)
+                    and index.op == "floormod"
+                    and isinstance(index.a, Var)
+                    and isinstance(index.b, Const)
+                ):
                     try:
                         schedule.split_axis(name, index.a, int(index.b.value))
                     except TondoError:

@@ -1,7 +1,7 @@
 """What each axis of a contraction does in the schedule: vector, rows, panels, depth.
 
-The vector axis runs along the registers: the right-hand operand (here ``streamed``) is read a vector at a time, the other
-one (``spread``) an element at a time, broadcast. Any operand can play either part, so a product whose result is
+The vector axis runs along the registers: the right-hand operand (here ``streamed``) is read a vector at a time, the
+other one (``spread``) an element at a time, broadcast. Any operand can play either part, so a product whose result is
 contiguous along its rows is scheduled with the roles swapped.
 """
 
@@ -66,7 +66,9 @@ def _streams(streamed: Load, spread: Load, vector: Var, analyzer: Analyzer, *, p
     if not _has(streamed, vector):
         return None
     if pack:
-        plain = all(isinstance(index, Var) for index in streamed.indices) and len(set(streamed.indices)) == len(streamed.indices)
+        plain = all(isinstance(index, Var) for index in streamed.indices) and len(set(streamed.indices)) == len(
+            streamed.indices
+        )
         return 0 if plain and not _has(spread, vector) else None
     panel = panel_of(streamed, vector)
     if panel is not None:
@@ -105,11 +107,14 @@ def depth_order(
 ) -> tuple[IterVar, ...]:
     """Return the reduction axes from the outermost loop in.
 
-    A packed operand dictates its own order; otherwise window axes (which share an index of the other operand with one of
-    ``rows``) come first and channels last, in the order of the dimensions, so that the innermost loop walks along memory.
+    A packed operand dictates its own order; otherwise window axes (which share an index of the other operand with
+    one of ``rows``) come first and channels last, in the order of the dimensions, so that the innermost loop walks
+    along memory.
     """
     if packed is not None:
-        place = {it.var: i for it in axes for i, index in enumerate(packed.indices) if any(v == it.var for v in walk(index))}
+        place = {
+            it.var: i for it in axes for i, index in enumerate(packed.indices) if any(v == it.var for v in walk(index))
+        }
         return tuple(sorted(axes, key=lambda it: place.get(it.var, -1)))
     channels: dict[Var, int] = {}
     for place_, index in enumerate(spread.indices):

@@ -1,8 +1,8 @@
 """``cpu.contraction``: matrix products, convolutions and every other sum of products in a register tile.
 
-Chosen by the facts of the function: a stage that is a contraction, whatever operator it came from. What precedes it in the
-function (padding) becomes its own nest, what follows element by element becomes its epilogue, all else is left to
-:mod:`tondo_cpu.rest`.
+Chosen by the facts of the function: a stage that is a contraction, whatever operator it came from. What precedes it
+in the function (padding) becomes its own nest, what follows element by element becomes its epilogue, all else is
+left to :mod:`tondo_cpu.rest`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ContractionRule:
     priority: int = 300
 
     def wishes(self, function: TensorFunction, target: Target) -> tuple[LayoutWish, ...]:
-        """Return how ``function`` would like its buffer parameters arranged; see :mod:`tondo_cpu.contraction.wishes`."""
+        """Return the wished arrangements; see :mod:`tondo_cpu.contraction.wishes`."""
         return wishes(function, target)
 
     def apply(self, function: TensorFunction, context: RuleContext) -> TensorFunction | Miss:
@@ -124,7 +124,8 @@ def sizes(schedule: Schedule, roles: Roles) -> tuple[int | None, int | None]:
     row = analyzer.simplify(roles.rows[0].extent) if roles.rows else Const(1)
     column = analyzer.simplify(roles.vector.extent)
     return (
-        int(row.value) if isinstance(row, Const) else None, int(column.value) if isinstance(column, Const) else None,
+        int(row.value) if isinstance(row, Const) else None,
+        int(column.value) if isinstance(column, Const) else None,
     )
 
 
@@ -149,10 +150,14 @@ def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context:
         vectors = None if columns >= machine.lanes else 1
     prior = _fitting(best(machine, rows, columns, vectors), columns, machine, roles)
     options = [(tile.rows, tile.vectors) for tile in candidates(machine, rows, vectors)]
-    chosen = Tile(*context.choose(
-        f"tile{suffix}", options, prior=(prior.rows, prior.vectors),
-        constraint=lambda value: legal(Tile(*value), machine) or value[0] == 1,
-    ))
+    chosen = Tile(
+        *context.choose(
+            f"tile{suffix}",
+            options,
+            prior=(prior.rows, prior.vectors),
+            constraint=lambda value: legal(Tile(*value), machine) or value[0] == 1,
+        )
+    )
     tile = even(chosen, rows)
     width = roles.panel or tile.vectors * machine.lanes
     if roles.panel is not None:
@@ -179,8 +184,9 @@ def _renamed_roles(schedule: Schedule, block: str, roles: Roles, anchor: str) ->
     """Return ``roles`` with the iteration variables of the other version of the block."""
     pairs = dict(zip((it.var for it in schedule.block(anchor).iters), schedule.block(block).iters, strict=True))
     return replace(
-        roles, vector=pairs[roles.vector.var], rows=tuple(pairs[it.var] for it in roles.rows),
-        outer=tuple(pairs[it.var] for it in roles.outer), depth=tuple(pairs[it.var] for it in roles.depth),
+        roles,
+        vector=pairs[roles.vector.var],
+        rows=tuple(pairs[it.var] for it in roles.rows),
+        outer=tuple(pairs[it.var] for it in roles.outer),
+        depth=tuple(pairs[it.var] for it in roles.depth),
     )
-
-

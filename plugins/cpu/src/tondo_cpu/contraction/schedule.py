@@ -7,8 +7,8 @@ The loops become, from the outside in::
         depth loops:  rows (unrolled) x vectors (unrolled) x lanes (vectorised) multiply-adds
         epilogue: load accumulators, bias, residual, activation; one store
 
-Rows and columns beyond the edge: tiles that do not divide their axis begin earlier (shifted); columns of a packed operand
-are computed on its zero padding and only the epilogue is restricted.
+Rows and columns beyond the edge: tiles that do not divide their axis begin earlier (shifted); columns of a packed
+operand are computed on its zero padding and only the epilogue is restricted.
 """
 
 from __future__ import annotations
@@ -41,12 +41,15 @@ def axes_of(schedule: Schedule, anchor: str, roles: Roles) -> Axes:
 
     def loop(it: IterVar) -> Var:
         binding = bindings[it.var]
-        assert isinstance(binding, Var)  # noqa: S101  compute form
+        assert isinstance(binding, Var)
         return binding
 
     rows = tuple(loop(it) for it in roles.rows)
     return Axes(
-        loop(roles.vector), rows[0] if rows else None, tuple(loop(it) for it in roles.outer), tuple(reversed(rows[1:])),
+        loop(roles.vector),
+        rows[0] if rows else None,
+        tuple(loop(it) for it in roles.outer),
+        tuple(reversed(rows[1:])),
         tuple(loop(it) for it in roles.depth),
     )
 
@@ -57,11 +60,12 @@ def constant(schedule: Schedule, loop: Var | None) -> int | None:
     return int(extent.value) if isinstance(extent, Const) else None
 
 
-def apply_tile(schedule: Schedule, anchor: str, epilogue: str, axes: Axes, tile: Tile, columns: int, machine: Machine) -> None:
+def apply_tile(
+    schedule: Schedule, anchor: str, epilogue: str, axes: Axes, tile: Tile, columns: int, machine: Machine
+) -> None:
     """Tile, reorder, keep the accumulators in registers, place the epilogue, unroll, vectorise, run in parallel.
 
-    Args:
-        columns: elements of one panel (vectors times lanes, or fewer where the axis is shorter).
+    ``columns`` counts the elements of one panel (vectors times lanes, or fewer where the axis is shorter).
     """
     panels, inside = _split_columns(schedule, axes.vector, columns)
     lanes = min(machine.lanes, columns)

@@ -58,11 +58,14 @@ def candidates(machine: Machine, rows: int | None, vectors: int | None = None) -
 
 def best(machine: Machine, rows: int | None, columns: int | None, vectors: int | None = None) -> Tile:
     """Return the tile with the best estimate."""
-    return max(candidates(machine, rows, vectors), key=lambda tile: (efficiency(even(tile, rows), rows, columns, machine), -tile.vectors))
+    return max(
+        candidates(machine, rows, vectors),
+        key=lambda tile: (efficiency(even(tile, rows), rows, columns, machine), -tile.vectors),
+    )
 
 
 def even(tile: Tile, rows: int | None) -> Tile:
-    """Return the tile with the fewest rows that needs as many tiles: 56 rows in tiles of 6 become 10 tiles of 6, 49 in 8 of 7."""
+    """Return the tile with the fewest rows that needs as many tiles: for 49 rows, tiles of 7 instead of 8."""
     if rows is None:
         return tile
     count = -(-rows // tile.rows)

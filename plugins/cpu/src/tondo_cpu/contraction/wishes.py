@@ -74,7 +74,10 @@ def _result_wishes(
     if not contraction.m or not inner:
         return {}
     result: dict[int, IndexMap] = {}
-    accesses = [(last.buffer, last.indices), *((item.buffer, item.indices) for item in walk(last.value) if isinstance(item, Load))]
+    accesses = [
+        (last.buffer, last.indices),
+        *((item.buffer, item.indices) for item in walk(last.value) if isinstance(item, Load)),
+    ]
     for buffer, indices in accesses:
         if buffer not in places or tuple(indices) != tuple(last.indices):
             continue
@@ -89,7 +92,9 @@ def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) ->
     plain = all(isinstance(index, Var) for index in right.indices if not _fixed(index))
     if not plain:
         return _columns_last(right, contraction)
-    if contraction.batch and contraction.n:  # batched products multiply values with values: packed in the kernel if at all
+    if (
+        contraction.batch and contraction.n
+    ):  # batched products multiply values with values: packed in the kernel if at all
         return None
     dims = {index: place for place, index in enumerate(right.indices) if isinstance(index, Var)}
     depth = depth_order(contraction.left, None, contraction.k, frozenset(it.var for it in contraction.m))
@@ -114,7 +119,7 @@ def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) ->
 
 
 def _columns_last(right: Load, contraction: Contraction) -> IndexMap | None:
-    """Return the permutation that moves the dimension of the columns to the end (``[g * 16 + o, c, p, q]``: grouped weights)."""
+    """Return the permutation that moves the columns of grouped weights (``[g * 16 + o, c, p, q]``) to the end."""
     columns = {it.var for it in contraction.n}
     inner = tuple(place for place, index in enumerate(right.indices) if variables_of(index) & columns)
     order = to_the_end(right.buffer.rank, inner)
@@ -123,5 +128,3 @@ def _columns_last(right: Load, contraction: Contraction) -> IndexMap | None:
 
 def _fixed(index: object) -> bool:
     return not isinstance(index, Var) and getattr(index, "value", None) == 0
-
-

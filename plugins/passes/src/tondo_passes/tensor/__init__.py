@@ -1,7 +1,7 @@
 """Passes on tensor functions, in the order of the standard pipeline.
 
 blocks -> loops (:mod:`lower_blocks`), compact buffers (:mod:`compact_buffers`), workspace parameters
-(:mod:`lift_workspace`), vectors (:mod:`vectorize`), one-dimensional memory (:mod:`flatten`), each followed by
+(:mod:`lift_workspace`), one-dimensional memory (:mod:`flatten`), vectors (:mod:`vectorize`), each followed by
 :mod:`simplify` where it leaves something to simplify.
 """
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 LOWERING: Final[tuple[TensorPass, ...]] = (
-    LowerBlocks(), Simplify(), CompactBuffers(), LiftWorkspace(), Vectorize(), Simplify(), Flatten(),
+    LowerBlocks(), Simplify(), CompactBuffers(), LiftWorkspace(), Flatten(), Vectorize(), Simplify(),
 )
 """The standard lowering of a scheduled (or unscheduled) tensor function to what code generators take."""
 
