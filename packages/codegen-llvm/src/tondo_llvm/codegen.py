@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tondo_llvm.options import read_options
+from tondo_llvm.version import version
 
 if TYPE_CHECKING:
     from tondo.ir import IRModule
+    from tondo.passes import Miss
     from tondo.plugin import CodegenContext, CompiledCode, Option
     from tondo.target import Target
 
@@ -26,8 +28,6 @@ class LlvmCodegen:
 
     def digest(self) -> str:
         """Return a text that changes with LLVM and with this package's sources."""
-        from tondo_llvm.compiler import version
-
         return version()
 
     def compile(
@@ -41,3 +41,9 @@ class LlvmCodegen:
         from tondo_llvm.compiler import compile_module
 
         return compile_module(module, target, read_options(options), context)
+
+    def link(self, code: CompiledCode, target: Target) -> CompiledCode | Miss:
+        """Return ``code`` with its objects linked to one shared object, or why that cannot be done here."""
+        from tondo_llvm.linked import link
+
+        return link(code, target)

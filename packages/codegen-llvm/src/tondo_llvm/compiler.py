@@ -16,12 +16,11 @@ from tondo.ir import Invoke, IRModule, TensorFunction, digest, walk
 from tondo.plugin import CodegenContext, CompiledCode, ObjectCode
 from tondo.target import Target
 from tondo_llvm.cache import ObjectCache, object_key
-from tondo_llvm.cache.key import package_fingerprint
 from tondo_llvm.emit import emit_function
 from tondo_llvm.options import LlvmOptions
 from tondo_llvm.pool import pool_ir
 from tondo_llvm.targets import machine_spec
-from tondo_llvm.toolchain import MachineSpec, Optimization, Source, compile_many, llvm_version
+from tondo_llvm.toolchain import MachineSpec, Optimization, Source, compile_many
 
 _SYMBOL_DIGITS = 24
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -34,11 +33,6 @@ class _Unit:
     name: str
     text: Callable[[], str]
     content: str
-
-
-def version() -> str:
-    """Return a text that changes with LLVM and with this package's sources."""
-    return f"{llvm_version()}-{package_fingerprint()[:16]}"
 
 
 def compile_module(module: IRModule, target: Target, options: LlvmOptions, context: CodegenContext) -> CompiledCode:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tondo_llvm
 from tondo_llvm.toolchain import llvm_version
+from tondo_llvm.version import package_fingerprint
 
 if TYPE_CHECKING:
     from tondo_llvm.toolchain import MachineSpec, Optimization
@@ -41,15 +39,3 @@ def object_key(name: str, content: str, machine: MachineSpec, optimization: Opti
         package_fingerprint(),
     )
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
-
-
-@functools.cache
-def package_fingerprint() -> str:
-    """Return a digest of this package's source files: a version that also changes in a working copy."""
-    digest = hashlib.sha256()
-    for folder in sorted(tondo_llvm.__path__):
-        root = Path(folder)
-        for path in sorted(root.rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

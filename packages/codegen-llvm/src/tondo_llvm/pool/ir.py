@@ -7,6 +7,7 @@ Exported symbols (C view)::
     void    tondo_pool_destroy(void *pool);                  // the pool must be idle
     int32_t tondo_pool_parallel_for(void *pool, int32_t (*body)(void *, int64_t begin, int64_t end), void *closure,
                                     int64_t count, int64_t grain, int32_t num_threads);
+    int64_t tondo_clock_ns(void);                            // monotonic; profiles read it without Python
 
 ``parallel_for`` runs ``body`` on chunks ``[begin, end)`` of ``[0, count)`` of ``grain`` items. The first nonzero result
 stops the claiming of further chunks and is returned. With one thread, one chunk, a null pool, from inside a body or
@@ -37,7 +38,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tondo_llvm.pool.parts import DECLARATIONS, claim, helpers, spin
+from tondo_llvm.pool.parts import CLOCK, DECLARATIONS, claim, helpers, spin
 from tondo_llvm.pool.platform import pool_platform
 from tondo_llvm.pool.region import parallel_for
 from tondo_llvm.pool.workers import create, destroy, worker
@@ -47,6 +48,7 @@ POOL_SYMBOLS: Final = (
     "tondo_pool_create",
     "tondo_pool_destroy",
     "tondo_pool_parallel_for",
+    CLOCK,
 )
 
 _SPIN_NANOSECONDS: Final = 40_000

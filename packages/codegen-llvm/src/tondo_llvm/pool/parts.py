@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tondo_llvm.pool.platform import PoolPlatform
 
 PAUSES_PER_CLOCK: Final = 32
+CLOCK: Final = "tondo_clock_ns"
 
 DECLARATIONS: Final = """\
 %timespec = type { i64, i64 }
@@ -41,6 +42,12 @@ entry:
   %rest = load i64, ptr %rest.ptr, align 8
   %scaled = mul i64 %seconds, 1000000000
   %now = add i64 %scaled, %rest
+  ret i64 %now
+}}
+
+define i64 @{CLOCK}() nounwind {{
+entry:
+  %now = call i64 @tondo_pool_now()
   ret i64 %now
 }}
 

@@ -1,5 +1,9 @@
 """Link object files to a shared object with whatever linker the compiling machine has.
 
+Calls between the objects are bound at link time, and only the symbols that the caller names are visible from outside,
+so several libraries live in one process without seeing each other. All relocations are done when the library is
+opened, after which the tables are read-only.
+
 Tried in turn: ``cc``, ``clang``, ``gcc`` (only for the machine's own architecture), ``ld.lld``, the ``ziglang`` wheel,
 ``ld`` (own architecture). Nothing is installed and no linker is an answer, not an error: the caller may keep the
 relocatable objects instead.
@@ -15,16 +19,25 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tondo_llvm.toolchain.machine import MachineSpec
-    from tondo_llvm.toolchain.source import ObjectCode
 
 _TIMEOUT_SECONDS = 120.0
+_VERSIONS = "exported.map"
 _ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+class Relocatable(Protocol):
+    """A relocatable object in memory."""
+
+    @property
+    def data(self) -> bytes:
+        """The file's content."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +63,18 @@ class _Linker:
     driver: bool  # a compiler driver, which takes linker options behind -Wl, and adds the C library
 
 
-def link_shared(objects: Sequence[ObjectCode], out_path: Path, machine: MachineSpec) -> LinkedLibrary | LinkRefusal:
+def link_shared(
+    objects: Sequence[Relocatable], out_path: Path, machine: MachineSpec, exported: Sequence[str] | None = None
+) -> LinkedLibrary | LinkRefusal:
     """Link ``objects`` to a shared object at ``out_path``, which appears whole or not at all.
 
     The result depends on the objects, their order and the linker only: no build identifier, no path of this machine.
+
+    Args:
+        objects: relocatable objects.
+        out_path: the file to create or replace.
+        machine: what the objects are for.
+        exported: symbols that stay visible, ``*`` stands for anything; None leaves all visible.
     """
     if "linux" not in machine.triple:
         return LinkRefusal(f"linking for '{machine.triple}' is not supported, only for Linux")
@@ -63,8 +84,10 @@ def link_shared(objects: Sequence[ObjectCode], out_path: Path, machine: MachineS
         for index, code in enumerate(objects):
             names.append(f"{index:05d}.o")
             Path(folder, names[-1]).write_bytes(code.data)
+        if exported is not None:
+            Path(folder, _VERSIONS).write_text(_versions(exported))
         for linker in _linkers(machine):
-            problem = _run(linker, names, folder)
+            problem = _run(linker, names, folder, hidden=exported is not None)
             if problem is None:
                 Path(folder, "out.so").replace(out_path)
                 return LinkedLibrary(out_path, linker.name)
@@ -72,6 +95,11 @@ def link_shared(objects: Sequence[ObjectCode], out_path: Path, machine: MachineS
     if attempts:
         return LinkRefusal("every linker on this machine failed", tuple(attempts))
     return LinkRefusal(f"no linker for {machine.architecture} found: install cc, ld.lld or the 'ziglang' package")
+
+
+def _versions(exported: Sequence[str]) -> str:
+    """A version script without version names: it decides about visibility alone."""
+    return "".join(["{\n  global:\n", *(f"    {name};\n" for name in exported), "  local:\n    *;\n};\n"])
 
 
 def _folder(out_path: Path) -> Path:
@@ -93,9 +121,11 @@ def _linkers(machine: MachineSpec) -> Iterator[_Linker]:
         yield _Linker("ziglang", (sys.executable, "-m", "ziglang", "cc", "-target", target), driver=True)
 
 
-def _run(linker: _Linker, names: Sequence[str], folder: str) -> str | None:
+def _run(linker: _Linker, names: Sequence[str], folder: str, *, hidden: bool) -> str | None:
     """Run one linker inside ``folder``; return None on success, else what went wrong."""
-    options = ["--build-id=none", "-z", "noexecstack", "-z", "now"]
+    options = ["--build-id=none", "-z", "noexecstack", "-z", "relro", "-z", "now", "-Bsymbolic"]
+    if hidden:
+        options.append(f"--version-script={_VERSIONS}")
     if linker.driver:
         options = ["-Wl," + ",".join(options), *names, "-lm", "-lpthread"]
     else:
