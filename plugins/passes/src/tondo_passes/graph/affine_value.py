@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from tondo_schedule.facts import Stage
 
 _FUNCTIONS: Final[dict[str, Callable[[np.ndarray], np.ndarray]]] = {
-    "sqrt": np.sqrt, "rsqrt": lambda x: 1.0 / np.sqrt(x), "exp": np.exp, "abs": np.abs, "log": np.log,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1.0 / np.sqrt(x),
+    "exp": np.exp,
+    "abs": np.abs,
+    "log": np.log,
 }
 
 
@@ -50,12 +54,14 @@ def affine_along(
         Two arrays as long as the axis, or None if the result is not affine or varies along another axis.
     """
     result = stages[-1]
-    extent = result.spatial[axis].extent
-    if not isinstance(extent, Const):
+    extent, along = result.output.shape[axis], result.store.indices[axis]
+    if not isinstance(extent, Const) or not isinstance(along, Var):
         return None
-    reader = _Reader({stage.output: stage for stage in stages}, operand, constants, result.spatial[axis].var, int(extent.value), result.store.indices)
+    by_output = {stage.output: stage for stage in stages}
+    reader = _Reader(by_output, operand, constants, along, int(extent.value), result.store.indices)
     try:
-        line = reader.line(result.store.value)
+        with np.errstate(all="ignore"):
+            line = reader.line(result.store.value)
     except _NotAffineError:
         return None
     shape = (int(extent.value),)
@@ -74,23 +80,29 @@ class _Reader:
     def line(self, value: Expr) -> _Line:
         match value:
             case Const():
-                return _Line(np.float64(0), np.float64(value.value))
+                return _fixed(np.asarray(value.value, np.float64))
             case Load():
                 return self._load(value)
             case Cast() if value.dtype.is_float:
-                return self.line(value.a)
-            case Unary(op="neg"):
+                return self._cast(value)
+            case Unary(op="neg") if value.dtype.is_float:
                 inner = self.line(value.a)
                 return _Line(-inner.slope, -inner.shift)
-            case Binary():
+            case Binary() if value.dtype.is_float:
                 return self._binary(value)
             case Intrin() if value.name in _FUNCTIONS and len(value.args) == 1:
                 inner = self.line(value.args[0])
                 if not inner.fixed:
                     raise _NotAffineError
-                return _Line(np.float64(0), _FUNCTIONS[value.name](inner.shift))
+                return _fixed(_FUNCTIONS[value.name](inner.shift))
             case _:
                 raise _NotAffineError
+
+    def _cast(self, value: Cast) -> _Line:
+        inner = self.line(value.a)
+        if not inner.fixed and (not value.a.dtype.is_float or value.a.dtype.bits > value.dtype.bits):
+            raise _NotAffineError  # rounding is not affine
+        return inner
 
     def _binary(self, value: Binary) -> _Line:
         a, b = self.line(value.a), self.line(value.b)
@@ -107,18 +119,19 @@ class _Reader:
                 raise _NotAffineError
 
     def _load(self, load: Load) -> _Line:
+        if load.predicate is not None:
+            raise _NotAffineError
         if load.buffer == self.operand:
             if load.indices != self.point:
                 raise _NotAffineError
-            return _Line(np.float64(1), np.float64(0))
+            return _Line(np.asarray(1.0), np.asarray(0.0))
         stage = self.stages.get(load.buffer)
         if stage is not None:
-            point = {it.var: index for it, index in zip(stage.spatial, load.indices, strict=True)}
-            return self.line(substitute(stage.store.value, point))
+            return self.line(substitute(stage.store.value, _point(stage, load)))
         if load.buffer not in self.constants:
             raise _NotAffineError
         array = self.constants[load.buffer]
-        return _Line(np.float64(0), array[tuple(self._index(index) for index in load.indices)].astype(np.float64))
+        return _fixed(array[tuple(self._index(index) for index in load.indices)].astype(np.float64))
 
     def _index(self, index: Expr) -> np.ndarray | int:
         if isinstance(index, Const):
@@ -126,3 +139,18 @@ class _Reader:
         if index == self.along:
             return np.arange(self.extent)
         raise _NotAffineError
+
+
+def _fixed(value: np.ndarray) -> _Line:
+    return _Line(np.asarray(0.0), np.asarray(value))
+
+
+def _point(stage: Stage, load: Load) -> dict[Var, Expr]:
+    """Return the values of the iteration variables of ``stage`` that make the element that ``load`` reads."""
+    point: dict[Var, Expr] = {}
+    for own, wanted in zip(stage.store.indices, load.indices, strict=True):
+        if isinstance(own, Var):
+            point[own] = wanted
+        elif own != wanted:
+            raise _NotAffineError
+    return point

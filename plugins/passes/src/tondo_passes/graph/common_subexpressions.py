@@ -9,9 +9,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tondo.ir import (
-    Atom, Binding, CallGraph, CallPacked, ConstantRef, GraphFunction, GraphVar, IfRegion, IRModule, LoopRegion, Node,
-    Operation, rewrite, walk,
+    Atom,
+    Binding,
+    CallGraph,
+    CallPacked,
+    ConstantRef,
+    GraphFunction,
+    GraphVar,
+    IfRegion,
+    IRModule,
+    LoopRegion,
+    Node,
+    Operation,
+    rewrite,
+    walk,
 )
+from tondo_passes.graph.calls import as_operation, with_operation
 
 if TYPE_CHECKING:
     from tondo.passes import PassContext
@@ -52,15 +65,14 @@ def _function(function: GraphFunction, same: dict[str, str]) -> GraphFunction:
     renamed: dict[GraphVar, Atom] = {}
     kept: list[Binding] = []
     for binding in function.bindings:
-        operation = replace_atoms(binding.operation, renamed, same)
-        assert isinstance(operation, Operation)  # noqa: S101  an operation is rebuilt as an operation
+        operation = as_operation(replace_atoms(binding.operation, renamed, same))
         earlier = seen.get(operation)
         if earlier is not None and [var.type for var in earlier] == [var.type for var in binding.vars]:
             renamed.update(zip(binding.vars, earlier, strict=True))
             continue
         if _pure(operation):
             seen[operation] = binding.vars
-        kept.append(binding if operation is binding.operation else replace(binding, operation=operation))
+        kept.append(with_operation(binding, operation))
     results = tuple(_atom(atom, renamed, same) for atom in function.results)
     return replace(function, bindings=tuple(kept), results=results)
 
@@ -69,7 +81,11 @@ def replace_atoms(node: Node, values: dict[GraphVar, Atom], constants: dict[str,
     """Return ``node`` with graph values and names of constants replaced."""
     if not values and not constants:
         return node
-    return rewrite(node, lambda item: _atom(item, values, constants) if isinstance(item, (GraphVar, ConstantRef)) else item)
+
+    def change(item: Node) -> Node:
+        return _atom(item, values, constants) if isinstance(item, (GraphVar, ConstantRef)) else item
+
+    return rewrite(node, change)
 
 
 def _atom(atom: Atom, values: dict[GraphVar, Atom], constants: dict[str, str]) -> Atom:

@@ -9,10 +9,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tondo.ir import (
-    Binding, CallDps, CallGraph, CallPacked, ConstantRef, GraphFunction, GraphRegion, GraphVar, IfRegion, IRModule, LoopRegion,
-    Node, walk,
+    Binding,
+    CallDps,
+    CallGraph,
+    CallPacked,
+    ConstantRef,
+    GraphFunction,
+    GraphRegion,
+    GraphVar,
+    IfRegion,
+    Invoke,
+    IRModule,
+    LoopRegion,
+    Node,
+    walk,
 )
-from tondo.ir import Invoke
+from tondo_passes.graph.calls import with_operation
 
 if TYPE_CHECKING:
     from tondo.passes import PassContext
@@ -29,37 +41,54 @@ class DeadCode:
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` without what is unused."""
         del context
-        return prune(module.with_functions(_function(function) for function in module.graph_functions()))
+        worker = _Worker(_functions_with_effects(module))
+        return prune(module.with_functions(worker.function(function) for function in module.graph_functions()))
 
 
-def _function(function: GraphFunction) -> GraphFunction:
-    live = {atom for atom in function.results if isinstance(atom, GraphVar)}
-    return replace(function, bindings=_live_bindings(function.bindings, live))
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    effects: frozenset[str]
+    """Graph functions that have an effect."""
+
+    def function(self, function: GraphFunction) -> GraphFunction:
+        live = {atom for atom in function.results if isinstance(atom, GraphVar)}
+        return replace(function, bindings=self._live(function.bindings, live))
+
+    def _live(self, bindings: tuple[Binding, ...], live: set[GraphVar]) -> tuple[Binding, ...]:
+        kept: list[Binding] = []
+        for binding in reversed(bindings):
+            if live.isdisjoint(binding.vars) and not _has_effect(binding, self.effects):
+                continue
+            operation = binding.operation
+            if isinstance(operation, IfRegion):
+                operation = replace(operation, then=self._region(operation.then), orelse=self._region(operation.orelse))
+            elif isinstance(operation, LoopRegion):
+                operation = replace(operation, body=self._region(operation.body))
+            live.update(item for item in walk(operation) if isinstance(item, GraphVar))
+            kept.append(with_operation(binding, operation))
+        return tuple(reversed(kept))
+
+    def _region(self, region: GraphRegion) -> GraphRegion:
+        live = {atom for atom in region.results if isinstance(atom, GraphVar)}
+        return replace(region, bindings=self._live(region.bindings, live))
 
 
-def _live_bindings(bindings: tuple[Binding, ...], live: set[GraphVar]) -> tuple[Binding, ...]:
-    kept: list[Binding] = []
-    for binding in reversed(bindings):
-        if not _has_effect(binding) and live.isdisjoint(binding.vars):
-            continue
-        operation = binding.operation
-        if isinstance(operation, IfRegion):
-            operation = replace(operation, then=_region(operation.then), orelse=_region(operation.orelse))
-        elif isinstance(operation, LoopRegion):
-            operation = replace(operation, body=_region(operation.body))
-        binding = binding if operation is binding.operation else replace(binding, operation=operation)  # noqa: PLW2901
-        live.update(item for item in walk(operation) if isinstance(item, GraphVar))
-        kept.append(binding)
-    return tuple(reversed(kept))
+def _has_effect(node: Node, functions: frozenset[str]) -> bool:
+    return any(
+        item.effect != "pure"
+        if isinstance(item, CallPacked)
+        else isinstance(item, CallGraph) and item.function in functions
+        for item in walk(node)
+    )
 
 
-def _region(region: GraphRegion) -> GraphRegion:
-    live = {atom for atom in region.results if isinstance(atom, GraphVar)}
-    return replace(region, bindings=_live_bindings(region.bindings, live))
-
-
-def _has_effect(binding: Binding) -> bool:
-    return any(isinstance(item, CallPacked) and item.effect != "pure" for item in walk(binding.operation))
+def _functions_with_effects(module: IRModule) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    while True:
+        more = frozenset(function.name for function in module.graph_functions() if _has_effect(function, found))
+        if more == found:
+            return found
+        found = more
 
 
 def prune(module: IRModule, entry: str = "main") -> IRModule:

@@ -2,7 +2,7 @@
 
 Before::
 
-    w2 = call_dps(transpose, w)        # w: constant
+    w2 = call_dps(transpose, w)  # w: constant
 
 After::
 
@@ -22,9 +22,22 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from tondo.ir import (
-    Atom, Binding, Call, CallDps, Const, ConstantData, ConstantRef, GraphFunction, GraphVar, IRModule, OpCall, ShapeValue,
-    TensorFunction, TensorType,
+    Atom,
+    Binding,
+    Call,
+    CallDps,
+    Const,
+    ConstantData,
+    ConstantRef,
+    GraphFunction,
+    GraphVar,
+    IRModule,
+    OpCall,
+    ShapeValue,
+    TensorFunction,
+    TensorType,
 )
+from tondo_passes.graph.calls import as_operation, with_operation
 from tondo_passes.graph.common_subexpressions import replace_atoms
 from tondo_passes.graph.names import NameSupply
 
@@ -62,8 +75,7 @@ class FoldConstants:
         known: dict[GraphVar, Atom] = {}
         kept: list[Binding] = []
         for binding in function.bindings:
-            operation = replace_atoms(binding.operation, known, {})
-            current = binding if operation is binding.operation else replace(binding, operation=operation)  # type: ignore[arg-type]
+            current = with_operation(binding, as_operation(replace_atoms(binding.operation, known, {})))
             values = self._evaluate(current, module, constants, context)
             if values is None:
                 kept.append(current)

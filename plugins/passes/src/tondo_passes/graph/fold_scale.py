@@ -2,16 +2,18 @@
 
 Before (a batch normalisation after a convolution, for example)::
 
-    t = call_dps(conv, x, w)                         # w constant
-    y = call_dps(norm, t, scale, shift, mean, var)   # affine in t, the rest constant
+    t = call_dps(conv, x, w)  # w constant
+    y = call_dps(norm, t, scale, shift, mean, var)  # affine in t, the rest constant
 
 After::
 
-    t = call_dps(conv, x, w * a)                     # a: the slope of norm, per column of the contraction
+    t = call_dps(conv, x, w * a)  # a: the slope of norm, per column of the contraction
     y = call_dps(add_shift, t, b)
 
 Fires by facts: the consumer is elementwise and affine in the contraction's result, everything else that it reads is
-constant and varies along the contraction's column axis only. Slope and shift are computed in float64.
+constant and varies along the contraction's column axis only. Slope and shift are computed in float64. The second call
+disappears where the shift is zero. Refuses when nothing is gained (the slope is one), when a value is not finite, when
+the contraction starts from anything but zero, or when one of the two calls changes the type.
 """
 
 from __future__ import annotations
@@ -22,10 +24,23 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from tondo.ir import (
-    Binding, CallDps, Compute, ConstantData, ConstantRef, GraphFunction, GraphVar, IRModule, TensorFunction, TensorType,
+    Binding,
+    CallDps,
+    Compute,
+    Const,
+    ConstantData,
+    ConstantRef,
+    Expr,
+    GraphFunction,
+    GraphVar,
+    IRModule,
+    Store,
+    TensorFunction,
+    TensorType,
+    walk,
 )
 from tondo_passes.graph.affine_value import affine_along
-from tondo_passes.graph.fuse import uses_of
+from tondo_passes.graph.calls import uses_of
 from tondo_passes.graph.names import NameSupply
 from tondo_schedule.facts import Stage, stages_of
 
@@ -41,7 +56,7 @@ class _Match:
     weight_argument: int
     weight_axis: int
     column_axis: int
-    slope: np.ndarray
+    scaled: np.ndarray
     shift: np.ndarray
 
 
@@ -57,7 +72,7 @@ class FoldScale:
         """Return ``module`` with scales folded in all graph functions."""
         worker = _Folder(module, context)
         graphs = [worker.function(function) for function in module.graph_functions()]
-        return module.with_functions([*graphs, *worker.functions]).with_constants(worker.constants)
+        return module.with_functions([*graphs, *worker.functions.values()]).with_constants(worker.constants)
 
 
 class _Folder:
@@ -67,7 +82,7 @@ class _Folder:
         self._fresh_function = NameSupply(module.functions)
         self._fresh_constant = NameSupply(module.constants)
         self.constants = dict(module.constants)
-        self.functions: list[TensorFunction] = []
+        self.functions: dict[str, TensorFunction] = {}
 
     def function(self, function: GraphFunction) -> GraphFunction:
         uses = uses_of(function)
@@ -82,7 +97,8 @@ class _Folder:
                 continue
             match = self._match(bindings[position], binding)
             if match is not None:
-                bindings[position], bindings[-1] = self._fold(match, bindings[position], binding)
+                bindings[position : position + 1], bindings[-1:] = self._fold(match, bindings[position], binding)
+                made[binding.var] = len(bindings) - 1 if binding.var in bindings[-1].vars else position
         return replace(function, bindings=tuple(bindings))
 
     def _producer(
@@ -96,12 +112,13 @@ class _Folder:
         if len(computed) != 1 or uses[computed[0]] != 1 or computed[0] not in made:
             return None
         position = made[computed[0]]
-        return position if isinstance(bindings[position].operation, CallDps) else None
+        producer = bindings[position]
+        return position if isinstance(producer.operation, CallDps) and len(producer.vars) == 1 else None
 
     def _match(self, producer: Binding, consumer: Binding) -> _Match | None:
         first, second = producer.operation, consumer.operation
-        assert isinstance(first, CallDps)  # noqa: S101  checked by _producer
-        assert isinstance(second, CallDps)  # noqa: S101
+        assert isinstance(first, CallDps)
+        assert isinstance(second, CallDps)
         contraction = self._last_contraction(first)
         if contraction is None:
             return None
@@ -109,16 +126,31 @@ class _Folder:
         if found is None:
             return None
         weights, argument, weight_axis, column_axis = found
+        if producer.var.type != consumer.var.type or weights.type.dtype != producer.var.tensor.dtype:
+            return None
         pair = self._split(second, producer.var, column_axis)
-        return None if pair is None else _Match(weights, argument, weight_axis, column_axis, *pair)
+        if pair is None or np.all(pair[0] == 1) or not np.all(np.isfinite(pair)):
+            return None
+        scaled = self._scaled(weights, weight_axis, pair[0])
+        return None if scaled is None else _Match(weights, argument, weight_axis, column_axis, scaled, pair[1])
+
+    def _scaled(self, ref: ConstantRef, axis: int, slope: np.ndarray) -> np.ndarray | None:
+        """Return the weights times ``slope`` along ``axis``; None where that leaves the range of their dtype."""
+        weights = self.constants[ref.name].array
+        shape = [1] * weights.ndim
+        shape[axis] = -1
+        with np.errstate(all="ignore"):
+            scaled = (weights.astype(np.float64) * slope.reshape(shape)).astype(weights.dtype)
+        finite = np.isfinite(weights.astype(np.float64)) == np.isfinite(scaled.astype(np.float64))
+        return scaled if np.all(finite) else None
 
     def _last_contraction(self, call: CallDps) -> Stage | None:
         """Return the contraction that yields the result of ``call``, if nothing follows it."""
         function = self._tensor(call.function)
         stages = stages_of(function)
-        if not stages or stages[-1].contraction is None or stages[-1].output != function.output_buffers[0]:
+        if not stages or function.outputs != 1 or stages[-1].output != function.output_buffers[0]:
             return None
-        return stages[-1]
+        return stages[-1] if stages[-1].contraction is not None and _starts_at_zero(stages[-1]) else None
 
     def _split(self, call: CallDps, value: GraphVar, axis: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Return (slope, shift) of ``call`` along ``axis`` in float64; None if it is not affine in ``value`` there."""
@@ -136,21 +168,19 @@ class _Folder:
         }
         return affine_along(stages, parameter, arrays, axis)
 
-    def _fold(self, match: _Match, producer: Binding, consumer: Binding) -> tuple[Binding, Binding]:
+    def _fold(self, match: _Match, producer: Binding, consumer: Binding) -> tuple[list[Binding], list[Binding]]:
+        """Return what stands in place of ``producer`` and of ``consumer``."""
         first = producer.operation
-        assert isinstance(first, CallDps)  # noqa: S101  checked by _producer
-        weights = self.constants[match.weights.name].array
-        shape = [1] * weights.ndim
-        shape[match.weight_axis] = -1
-        scaled = (weights.astype(np.float64) * match.slope.reshape(shape)).astype(weights.dtype)
-        ref = self._constant(f"{match.weights.name}_scaled", scaled)
+        assert isinstance(first, CallDps)
+        ref = self._constant(f"{match.weights.name}_scaled", match.scaled)
         args = tuple(ref if i == match.weight_argument else arg for i, arg in enumerate(first.args))
-        bias = self._constant(f"{match.weights.name}_shift", match.shift.astype(weights.dtype))
-        added = self._add_shift(producer.var.tensor, match.column_axis)
-        return (
-            replace(producer, operation=replace(first, args=args)),
-            replace(consumer, operation=CallDps(added.name, (producer.var, bias), added.scalars)),
-        )
+        folded = replace(producer, operation=replace(first, args=args))
+        if not np.any(match.shift):
+            return [replace(folded, vars=consumer.vars)], []
+        kind = producer.var.tensor
+        shift = self._constant(f"{match.weights.name}_shift", match.shift.astype(kind.dtype.numpy))
+        added = self._add_shift(kind, match.column_axis)
+        return [folded], [replace(consumer, operation=CallDps(added.name, (producer.var, shift), added.scalars))]
 
     def _constant(self, name: str, array: np.ndarray) -> ConstantRef:
         unique = self._fresh_constant(name)
@@ -160,16 +190,25 @@ class _Folder:
 
     def _tensor(self, name: str) -> TensorFunction:
         """Return the tensor function ``name``: one that this pass has made, or one of the module."""
-        made = {function.name: function for function in self.functions}
-        return made[name] if name in made else self._module.tensor(name)
+        made = self.functions.get(name)
+        return self._module.tensor(name) if made is None else made
 
     def _add_shift(self, type_: TensorType, axis: int) -> TensorFunction:
         builder = Compute(self._fresh_function("add_shift"))
         x = builder.input("x", type_)
         shift = builder.input("shift", TensorType((type_.dims[axis],), type_.dtype))
-        function = builder.build(builder.compute("y", type_.dims, lambda *i: x[i] + shift[i[axis]]))
-        self.functions.append(function)
+
+        def value(*index: Expr) -> Expr:
+            return x[index] + shift[index[axis]]
+
+        function = builder.build(builder.compute("y", type_.dims, value))
+        self.functions[function.name] = function
         return function
+
+
+def _starts_at_zero(stage: Stage) -> bool:
+    init = stage.block.init
+    return isinstance(init, Store) and init.value == Const(0, init.value.dtype)
 
 
 def _weights(stage: Stage, function: TensorFunction, call: CallDps) -> tuple[ConstantRef, int, int, int] | None:
@@ -179,7 +218,11 @@ def _weights(stage: Stage, function: TensorFunction, call: CallDps) -> tuple[Con
         return None
     column = contraction.n[0].var
     load = contraction.right
-    if load.buffer not in function.input_buffers or load.indices.count(column) != 1:
+    if load.buffer not in function.input_buffers or load.indices.count(column) != 1 or load.predicate is not None:
+        return None
+    if sum(column in set(walk(index)) for index in load.indices) != 1:
+        return None
+    if sum(access.buffer == load.buffer for other in stages_of(function) or () for access in other.reads) != 1:
         return None
     argument = function.input_buffers.index(load.buffer)
     weights = call.args[argument]

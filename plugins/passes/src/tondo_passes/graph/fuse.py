@@ -7,7 +7,7 @@ Before::
 
 After::
 
-    y = call_dps(conv_relu, x, w)       # t lives inside conv_relu
+    y = call_dps(conv_relu, x, w)  # t lives inside conv_relu
 
 What is fused, by the facts of the two functions (never by name), when the value between them has no other use:
 
@@ -20,18 +20,35 @@ A fused function has one result. Structurally equal fused functions become one f
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tondo.ir import (
-    Allocate, Atom, Binding, Buffer, CallDps, ConstantRef, GraphFunction, GraphVar, IRModule, Stmt, TensorFunction, TensorType, digest,
-    free_vars, rename, seq, substitute, walk,
+    Allocate,
+    Atom,
+    Binding,
+    Buffer,
+    CallDps,
+    GraphFunction,
+    GraphVar,
+    IRModule,
+    Stmt,
+    TensorFunction,
+    Var,
+    digest,
+    free_vars,
+    rename,
+    seq,
+    substitute,
+    walk,
 )
+from tondo_passes.graph.calls import uses_of
 from tondo_passes.graph.names import NameSupply
 from tondo_schedule.facts import Stage, stages_of
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from tondo.passes import PassContext
 
 
@@ -52,7 +69,7 @@ class Fuse:
         return module.with_functions([*graphs, *maker.made.values()])
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """Calls that will be one function; the last one yields the result."""
 
@@ -91,29 +108,19 @@ def _fuse(function: GraphFunction, module: IRModule, maker: _Maker, max_ops: int
     return replace(function, bindings=tuple(bindings))
 
 
-def uses_of(function: GraphFunction) -> Counter[GraphVar]:
-    """Count the uses of every value; a result of the function counts as a use that cannot be fused."""
-    uses: Counter[GraphVar] = Counter()
-    for binding in function.bindings:
-        uses.update({item for item in walk(binding.operation) if isinstance(item, GraphVar)})
-    for atom in function.results:
-        if isinstance(atom, GraphVar):
-            uses[atom] += 2
-    return uses
-
-
 def _start(binding: Binding, module: IRModule) -> _Group | None:
     if not isinstance(binding.operation, CallDps) or len(binding.vars) != 1:
         return None
-    stages = stages_of(module.tensor(binding.operation.function))
-    if stages is None or any(stage.kind == "opaque" for stage in stages):
+    callee = module.tensor(binding.operation.function)
+    stages = stages_of(callee)
+    if callee.outputs != 1 or not stages or any(stage.kind == "opaque" for stage in stages):
         return None
     return _Group([binding], list(stages))
 
 
 def _producers(binding: Binding, group_of: dict[GraphVar, _Group], uses: Counter[GraphVar]) -> list[_Group]:
     """Return the groups whose result only ``binding`` uses, those with a contraction or reduction last (one fits)."""
-    assert isinstance(binding.operation, CallDps)  # noqa: S101  checked when the group was started
+    assert isinstance(binding.operation, CallDps)
     found = [
         group_of[arg]
         for arg in dict.fromkeys(binding.operation.args)
@@ -124,7 +131,7 @@ def _producers(binding: Binding, group_of: dict[GraphVar, _Group], uses: Counter
 
 def _worth(producer: _Group, consumer: _Group, binding: Binding, module: IRModule) -> bool:
     """Whether the facts speak for fusing ``producer`` into ``consumer``, whose first use of it is ``binding``."""
-    assert isinstance(binding.operation, CallDps)  # noqa: S101  checked when the group was started
+    assert isinstance(binding.operation, CallDps)
     callee = module.tensor(binding.operation.function)
     position = binding.operation.args.index(producer.result)
     parameter = callee.input_buffers[position]
@@ -178,43 +185,64 @@ def _title(members: list[Binding]) -> str:
 
 def _merge(members: list[Binding], module: IRModule) -> tuple[TensorFunction, list[Atom]]:
     """Return the function that does what ``members`` do in turn, and the arguments to call it with."""
-    fresh = NameSupply()
-    buffers: dict[Atom, Buffer] = {}
-    inputs: list[Buffer] = []
-    args: list[Atom] = []
-    local: list[Buffer] = []
-    bodies: list[Stmt] = []
+    merger = _Merger(NameSupply(_dimensions(members)))
     for member in members:
-        call = member.operation
-        assert isinstance(call, CallDps)  # noqa: S101  only such bindings are grouped
-        callee = rename(module.tensor(call.function), fresh)
+        assert isinstance(member.operation, CallDps)
+        merger.add(member, member.operation, module.tensor(member.operation.function))
+    return merger.function(members[-1].var), merger.args
+
+
+def _dimensions(members: list[Binding]) -> set[str]:
+    """Return the names of the caller's dimensions, which no name inside the fused function may take."""
+    return {item.name for member in members for item in walk(member) if isinstance(item, Var)}
+
+
+@dataclass
+class _Merger:
+    """Appends the bodies of calls; every atom of the graph becomes one buffer."""
+
+    fresh: NameSupply
+    buffers: dict[Atom, Buffer] = field(default_factory=dict[Atom, Buffer])
+    inputs: list[Buffer] = field(default_factory=list[Buffer])
+    args: list[Atom] = field(default_factory=list[Atom])
+    local: list[Buffer] = field(default_factory=list[Buffer])
+    bodies: list[Stmt] = field(default_factory=list[Stmt])
+
+    def add(self, member: Binding, call: CallDps, function: TensorFunction) -> None:
+        callee = self._renamed(function)
         for atom, parameter in zip(call.args, callee.input_buffers, strict=True):
-            if atom not in buffers:
-                buffers[atom] = Buffer(fresh(parameter.name), _type(atom).dims, parameter.dtype)
-                inputs.append(buffers[atom])
-                args.append(atom)
+            if atom not in self.buffers:
+                self.buffers[atom] = Buffer(self.fresh(parameter.name), atom.tensor.dims, parameter.dtype)
+                self.inputs.append(self.buffers[atom])
+                self.args.append(atom)
         output = callee.output_buffers[0]
-        result = Buffer(output.name, _type(member.var).dims, output.dtype)
-        buffers[member.var] = result
-        mapping = dict(zip(callee.input_buffers, (buffers[atom] for atom in call.args), strict=True))
-        mapping[output] = result
-        body = substitute(callee.body, dict(zip(callee.scalars, call.scalars, strict=True)))
-        body = substitute(body, None, mapping)
+        self.buffers[member.var] = Buffer(output.name, member.var.tensor.dims, output.dtype)
+        atoms = (*call.args, member.var)
+        places = dict(zip(callee.buffers, (self.buffers[atom] for atom in atoms), strict=True))
+        # Both at once: the scalars occur in the shapes by which the buffers are known.
+        body = substitute(callee.body, dict(zip(callee.scalars, call.scalars, strict=True)), places)
         while isinstance(body, Allocate):
-            local.append(body.buffer)
+            self.local.append(body.buffer)
             body = body.body
-        bodies.append(body)
-        if member is not members[-1]:
-            local.append(result)
-    body = seq(*bodies)
-    for buffer in reversed(local):
-        body = Allocate(buffer, body)
-    output = buffers[members[-1].var]
-    scalars = free_vars(body, (*inputs, output))
-    return TensorFunction("fused", (*scalars, *inputs, output), body, 1), args
+        self.bodies.append(body)
+        self.local.append(self.buffers[member.var])
 
+    def _renamed(self, function: TensorFunction) -> TensorFunction:
+        """Return ``function`` with names that neither the others, nor the caller's dimensions, nor its scalars have."""
+        supply = NameSupply(var.name for var in function.scalars)
 
-def _type(atom: Atom) -> TensorType:
-    if isinstance(atom, ConstantRef):
-        return atom.type
-    return atom.tensor
+        def fresh(name: str) -> str:
+            while (made := self.fresh(name)) != supply(made):
+                pass
+            return made
+
+        return rename(function, fresh)
+
+    def function(self, result: GraphVar) -> TensorFunction:
+        body = seq(*self.bodies)
+        output = self.buffers[result]
+        for buffer in reversed(self.local):
+            if buffer != output:
+                body = Allocate(buffer, body)
+        scalars = free_vars(body, (*self.inputs, output))
+        return TensorFunction("fused", (*scalars, *self.inputs, output), body, 1)

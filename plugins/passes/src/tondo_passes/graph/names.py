@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 
@@ -19,6 +20,8 @@ class NameSupply:
         base = re.sub(r"\W", "_", wish, flags=re.ASCII) or "value"
         if base[0].isdigit():
             base = f"_{base}"
+        if keyword.iskeyword(base):
+            base = f"{base}_"
         if base not in self._taken:
             self._taken.add(base)
             return base

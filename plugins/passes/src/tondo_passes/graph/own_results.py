@@ -9,7 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from tondo.ir import Atom, Binding, CallDps, Compute, GraphFunction, GraphVar, IRModule, MatchShape, TensorFunction
+from tondo.ir import (
+    Atom,
+    Binding,
+    CallDps,
+    Compute,
+    Expr,
+    GraphFunction,
+    GraphVar,
+    IRModule,
+    MatchShape,
+    TensorFunction,
+)
+from tondo_passes.graph.calls import value_names
 from tondo_passes.graph.names import NameSupply
 
 if TYPE_CHECKING:
@@ -36,7 +48,7 @@ class OwnResults:
 def _function(function: GraphFunction, fresh: NameSupply, made: list[TensorFunction]) -> GraphFunction:
     renamed = {binding.var for binding in function.bindings if isinstance(binding.operation, MatchShape)}
     own = {var for binding in function.bindings for var in binding.vars} - renamed
-    names = NameSupply([var.name for binding in function.bindings for var in binding.vars])
+    names = NameSupply(value_names(function))
     bindings = list(function.bindings)
     results: list[Atom] = []
     for atom in function.results:
@@ -54,4 +66,8 @@ def _function(function: GraphFunction, fresh: NameSupply, made: list[TensorFunct
 def _copy(atom: Atom, fresh: NameSupply) -> TensorFunction:
     builder = Compute(fresh("copy"))
     x = builder.input("x", atom.tensor)
-    return builder.build(builder.compute("y", atom.tensor.dims, lambda *index: x[index]))
+
+    def value(*index: Expr) -> Expr:
+        return x[index]
+
+    return builder.build(builder.compute("y", atom.tensor.dims, value))

@@ -2,11 +2,13 @@
 
 Three steps for every call, by facts alone:
 
-* a constant argument of one element becomes a literal inside the function (``y = x ** two`` with the constant 2 becomes
-  ``y = x ** 2.0``);
-* literals simplify the values that the function computes: ``x * 1``, ``x + 0``, ``x / 1``, ``x ** 2 -> x * x``,
-  division by a power of two; nothing that changes a result by rounding;
-* a call whose function only copies its argument in place, or copies it to and back (two transposes), disappears.
+* a constant argument of one element becomes a literal inside the function (``y = x ** two`` with the constant 2
+  becomes ``y = x ** 2.0``);
+* literals simplify what the function computes, exactly, signed zeros and NaN included: ``x * 1``, ``x - 0``,
+  ``x + -0.0`` (but not ``x + 0.0``, which turns -0.0 into 0.0), ``x ** 0``, ``x ** 1``, ``x ** 2 -> x * x``, dividing by
+  a power of two;
+* a call whose function only copies its argument in place, or copies it to and back (two transposes), disappears, unless
+  its value is a result of the graph.
 """
 
 from __future__ import annotations
@@ -15,17 +17,53 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from tondo.arith import Analyzer
 from tondo.ir import (
-    Atom, Binary, Binding, Buffer, CallDps, Cast, Const, ConstantRef, Expr, GraphFunction, GraphVar, Intrin, IRModule, Load, Node,
-    Block, Region, TensorFunction, Var, free_vars, is_const, mul, rewrite, substitute,
+    Atom,
+    Binary,
+    Binding,
+    Block,
+    Buffer,
+    CallDps,
+    Cast,
+    Const,
+    ConstantRef,
+    DType,
+    Expr,
+    GraphFunction,
+    GraphVar,
+    Intrin,
+    IRModule,
+    Load,
+    Node,
+    Region,
+    Stmt,
+    TensorFunction,
+    Var,
+    free_vars,
+    is_const,
+    mul,
+    rewrite,
+    substitute,
 )
+from tondo_passes.graph.calls import as_operation, scalars_of, with_operation
 from tondo_passes.graph.common_subexpressions import replace_atoms
 from tondo_passes.graph.names import NameSupply
 from tondo_schedule.facts import stages_of
 
 if TYPE_CHECKING:
     from tondo.passes import PassContext
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A value that is ``source[indices]`` at the point of ``variables``; dimensions are those of the caller."""
+
+    source: Atom
+    variables: tuple[Var, ...]
+    indices: tuple[Expr, ...]
 
 
 @dataclass(frozen=True)
@@ -48,76 +86,84 @@ class _Worker:
     def __init__(self, module: IRModule) -> None:
         self._module = module
         self._fresh = NameSupply(module.functions)
-        self.made: dict[tuple[str, tuple[tuple[int, bytes], ...]], TensorFunction] = {}
+        self._variants: dict[tuple[str, tuple[tuple[int, bytes], ...]], str] = {}
+        self.made: dict[str, TensorFunction] = {}
 
     def function(self, function: GraphFunction) -> GraphFunction:
         known: dict[GraphVar, Atom] = {}
-        copied: dict[GraphVar, tuple[Atom, tuple[Var, ...], tuple[Expr, ...]]] = {}
+        copied: dict[GraphVar, _Copy] = {}
         results = {atom for atom in function.results if isinstance(atom, GraphVar)}
         kept: list[Binding] = []
         for binding in function.bindings:
-            operation = replace_atoms(binding.operation, known, {})
+            operation = as_operation(replace_atoms(binding.operation, known, {}))
             if isinstance(operation, CallDps) and len(binding.vars) == 1:
                 operation = self._literals(operation)
                 source = self._copied(binding.var, operation, copied)
                 if source is not None and binding.var not in results:
                     known[binding.var] = source
                     continue
-            kept.append(replace(binding, operation=operation))  # type: ignore[arg-type]
+            kept.append(with_operation(binding, operation))
         return replace(function, bindings=tuple(kept))
 
     def _literals(self, call: CallDps) -> CallDps:
-        """Return ``call`` with constants of one element inside its function."""
-        scalars = [
-            (i, self._module.constants[arg.name].array)
-            for i, arg in enumerate(call.args)
-            if isinstance(arg, ConstantRef) and arg.type.dtype.is_float | arg.type.dtype.is_integer | arg.type.dtype.is_bool
-            and self._module.constants[arg.name].array.size == 1
-        ]
-        original = self._module.tensor(call.function)
+        """Return ``call`` with constants of one element inside its function, whose values are simplified."""
+        original = self._lookup(call.function)
         if stages_of(original) is None:
             return call
-        key = (call.function, tuple((i, array.tobytes()) for i, array in scalars))
-        function = self.made.get(key)
-        if function is None:
+        small = [
+            (i, self._module.constants[arg.name].array)
+            for i, arg in enumerate(call.args)
+            if isinstance(arg, ConstantRef) and arg.type.dtype.numpy.kind in "biufV" and _has_one_element(arg)
+        ]
+        key = (call.function, tuple((i, array.tobytes()) for i, array in small))
+        if key not in self._variants:
             inputs = original.input_buffers
-            values = {inputs[i]: Const(array.reshape(()).item(), inputs[i].dtype) for i, array in scalars}
-            function = simplified(original, values)
-            if function is original:
-                return call
-            function = replace(function, name=self._fresh(original.name))
-            self.made[key] = function
-        inlined = {i for i, _ in scalars}
+            literals = {inputs[i]: Const(array.reshape(()).item(), inputs[i].dtype) for i, array in small}
+            made = simplified(original, literals)
+            if made is not original:
+                made = replace(made, name=self._fresh(original.name))
+                self.made[made.name] = made
+            self._variants[key] = made.name
+        function = self._lookup(self._variants[key])
+        if function is original:
+            return call
+        inlined = {i for i, _ in small}
         args = tuple(arg for i, arg in enumerate(call.args) if i not in inlined)
-        return CallDps(function.name, args, function.scalars)
+        return CallDps(function.name, args, scalars_of(function, original, call))
 
-    def _copied(
-        self, var: GraphVar, call: CallDps, copied: dict[GraphVar, tuple[Atom, tuple[Var, ...], tuple[Expr, ...]]]
-    ) -> Atom | None:
+    def _copied(self, var: GraphVar, call: CallDps, copied: dict[GraphVar, _Copy]) -> Atom | None:
         """Return the value that ``var`` equals because it is only copied, None if there is none."""
         function = self._lookup(call.function)
         stages = stages_of(function)
         if stages is None or len(stages) != 1 or len(call.args) != 1:
             return None
-        value = stages[0].store.value
-        if not isinstance(value, Load) or value.predicate is not None or stages[0].kind not in {"elementwise", "injective"}:
+        (stage,) = stages
+        value, point = stage.store.value, tuple(index for index in stage.store.indices if isinstance(index, Var))
+        if not isinstance(value, Load) or value.predicate is not None or stage.kind not in {"elementwise", "injective"}:
             return None
-        point = stages[0].spatial
-        atom, indices = call.args[0], value.indices
-        if isinstance(atom, GraphVar) and atom in copied:
-            atom, variables, inner = copied[atom]
-            mapping = dict(zip(variables, indices, strict=True))
-            analyzer = Analyzer({it.var: (Const(0), it.extent) for it in point})
-            indices = tuple(analyzer.simplify(substitute(index, mapping)) for index in inner)
-        copied[var] = (atom, tuple(it.var for it in point), indices)
-        same = atom.tensor == var.tensor and indices == tuple(it.var for it in point)
-        return atom if same else None
+        if value.buffer != function.input_buffers[0] or len(point) != len(stage.store.indices):
+            return None
+        given = dict(zip(function.scalars, call.scalars, strict=True))
+        copy = _Copy(call.args[0], point, tuple(substitute(index, given) for index in value.indices))
+        if isinstance(copy.source, GraphVar) and copy.source in copied:
+            ranges = {it.var: (Const(0), substitute(it.extent, given)) for it in stage.spatial}
+            copy = _through(copy, copied[copy.source], Analyzer(ranges))
+        copied[var] = copy
+        return copy.source if copy.source.tensor == var.tensor and copy.indices == point else None
 
     def _lookup(self, name: str) -> TensorFunction:
-        for function in self.made.values():
-            if function.name == name:
-                return function
-        return self._module.tensor(name)
+        return self.made[name] if name in self.made else self._module.tensor(name)
+
+
+def _has_one_element(ref: ConstantRef) -> bool:
+    return all(is_const(extent, 1) for extent in ref.type.dims)
+
+
+def _through(outer: _Copy, inner: _Copy, analyzer: Analyzer) -> _Copy:
+    """Return the copy that ``outer`` makes of a value that is itself the copy ``inner``."""
+    mapping = dict(zip(inner.variables, outer.indices, strict=True))
+    indices = tuple(analyzer.simplify(substitute(index, mapping)) for index in inner.indices)
+    return _Copy(inner.source, outer.variables, indices)
 
 
 def simplified(function: TensorFunction, values: dict[Buffer, Const]) -> TensorFunction:
@@ -130,19 +176,19 @@ def simplified(function: TensorFunction, values: dict[Buffer, Const]) -> TensorF
         if isinstance(node, Load) and node.buffer in values:
             return values[node.buffer]
         if isinstance(node, Block):
-            kept = tuple(region for region in node.reads if not _reads_literal(region))
+            kept = tuple(region for region in node.reads if not reads_literal(region))
             return node if len(kept) == len(node.reads) else replace(node, reads=kept)
         return _value(node) if isinstance(node, Expr) and node.dtype.is_float else node
 
-    def _reads_literal(region: Region) -> bool:
+    def reads_literal(region: Region) -> bool:
         return region.buffer in values
 
     body = rewrite(function.body, change)
-    if body is function.body:
+    if body is function.body and not values:
         return function
+    assert isinstance(body, Stmt)
     buffers = [buffer for buffer in function.buffers if buffer not in values]
-    scalars = free_vars(body, buffers)  # type: ignore[arg-type]
-    return replace(function, params=(*scalars, *buffers), body=body)  # type: ignore[arg-type]
+    return replace(function, params=(*free_vars(body, buffers), *buffers), body=body)
 
 
 def _value(node: Expr) -> Expr:
@@ -152,29 +198,46 @@ def _value(node: Expr) -> Expr:
             return a
         case Binary(op="mul", a=a, b=b) if is_const(a, 1.0):
             return b
-        case Binary(op="add" | "sub", a=a, b=Const(value=0.0)) if node.op == "sub" or _negative_zero(node.b):
+        case Binary(op="add", a=a, b=Const(value=0.0)) if _negative(node.b):
             return a
-        case Binary(op="div", a=a, b=Const(value=divisor)) if _power_of_two(float(divisor)):
-            return mul(a, Const(1.0 / float(divisor), node.dtype))
+        case Binary(op="sub", a=a, b=Const(value=0.0)) if not _negative(node.b):
+            return a
+        case Binary(op="div", a=a, b=Const(value=divisor)):
+            reciprocal = _exact_reciprocal(float(divisor), node.dtype)
+            return node if reciprocal is None else mul(a, reciprocal)
         case Intrin(name="pow", args=(base, Const(value=exponent))):
             return _power(base, float(exponent), node)
-        case Cast(a=Const(value=value)) if node.a.dtype.is_integer and abs(value) < 1 << 24:
+        case Cast(a=Const(value=value)) if node.a.dtype.is_integer and _holds(node.dtype, float(value), value):
             return Const(float(value), node.dtype)
         case _:
             return node
 
 
-def _negative_zero(value: Expr) -> bool:
+def _negative(value: Expr) -> bool:
     return isinstance(value, Const) and math.copysign(1.0, float(value.value)) < 0
 
 
-def _power_of_two(value: float) -> bool:
-    return math.isfinite(value) and value != 0 and math.frexp(abs(value))[0] == 0.5 and 1e-30 < abs(value) < 1e30  # noqa: PLR2004
+def _exact_reciprocal(divisor: float, kind: DType) -> Const | None:
+    """Return ``1 / divisor`` if multiplying by it is exactly dividing: a power of two that ``kind`` represents."""
+    if not math.isfinite(divisor) or math.frexp(abs(divisor))[0] != 0.5:
+        return None
+    inverse = 1.0 / divisor
+    return Const(inverse, kind) if _holds(kind, inverse, inverse) else None
+
+
+def _holds(kind: DType, value: float, exact: float) -> bool:
+    """Whether ``kind`` represents ``value``, which stands for ``exact``, without rounding."""
+    if value != exact or not kind.is_float:
+        return False
+    with np.errstate(all="ignore"):
+        return float(np.asarray(value).astype(kind.numpy)) == value
 
 
 def _power(base: Expr, exponent: float, node: Expr) -> Expr:
+    if exponent == 0.0:
+        return Const(1.0, node.dtype)
     if exponent == 1.0:
         return base
-    if exponent == 2.0:  # noqa: PLR2004
+    if exponent == 2.0:
         return mul(base, base)
     return node
