@@ -327,13 +327,13 @@ _FOLD: Final[dict[str, Callable[[int, int], int]]] = {
     "mul": operator.mul,
     "min": min,
     "max": max,
-    "floordiv": operator.floordiv,
+    "floordiv": lambda a, b: a // b,
     "floormod": operator.mod,
     "truncdiv": _truncdiv,
     "truncmod": lambda a, b: a - b * _truncdiv(a, b),
-    "and": operator.and_,
-    "or": operator.or_,
-    "xor": operator.xor,
+    "and": lambda a, b: a & b,
+    "or": lambda a, b: a | b,
+    "xor": lambda a, b: a ^ b,
 }
 _DIVISIONS: Final = frozenset({"floordiv", "floormod", "truncdiv", "truncmod"})
 

@@ -61,8 +61,8 @@ class ConstantData:
 class IRModule:
     """Functions by name, constants by name, attributes. Immutable; the ``with_...`` methods return changed copies."""
 
-    functions: Mapping[str, Function] = field(default_factory=dict)
-    constants: Mapping[str, ConstantData] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=dict[str, Function])
+    constants: Mapping[str, ConstantData] = field(default_factory=dict[str, ConstantData])
     attrs: Attrs = EMPTY
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from tondo.ir.attrs import Attrs
@@ -13,7 +14,7 @@ from tondo.ir.dtype import DType
 from tondo.ir.expr import Const, Expr, Var
 from tondo.ir.function import TensorFunction
 from tondo.ir.node import Node, rebuild, rewrite, walk
-from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, View
+from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, Stmt, View
 
 N = TypeVar("N", bound=Node)
 
@@ -82,26 +83,10 @@ def rename(function: TensorFunction, fresh: Callable[[str], str], *, name: str |
     buffers = {buffer: _named(buffer, fresh(buffer.name)) for buffer in dict.fromkeys((*function.buffers, *local))}
     block_names = {block: fresh(block) for block in dict.fromkeys(blocks)}
     body = substitute(function.body, vars_map, buffers)
-    body = rewrite(
-        body,
-        lambda value: (
-            Block(
-                block_names[value.name],
-                value.iters,
-                value.reads,
-                value.writes,
-                value.body,
-                value.init,
-                value.predicate,
-                value.attrs,
-                value.span,
-            )
-            if isinstance(value, Block)
-            else value
-        ),
-    )
+    named = rewrite(body, lambda item: replace(item, name=block_names[item.name]) if isinstance(item, Block) else item)
+    assert isinstance(named, Stmt)  # noqa: S101  a statement is rebuilt as a statement
     params = tuple(buffers[param] if isinstance(param, Buffer) else param for param in function.params)
-    return TensorFunction(name or function.name, params, body, function.outputs, function.attrs, function.span)  # type: ignore[arg-type]
+    return TensorFunction(name or function.name, params, named, function.outputs, function.attrs, function.span)
 
 
 def _named(buffer: Buffer, name: str) -> Buffer:
