@@ -92,6 +92,15 @@ def test_save_prefers_a_shared_object(world):
     assert artifact.manifest.code[0].kind == "shared"
 
 
+def test_save_tells_when_there_is_no_shared_object(world):
+    model = build(world, world.model())
+    assert not world.reporter.diagnostics  # the cache is filled in silence
+    model.save(world.folder / "net.tondo")
+    (warning,) = world.reporter.diagnostics
+    assert (warning.code, warning.severity) == ("TND-A004", "warning")
+    assert warning.notes == ("no linker",)
+
+
 @pytest.mark.parametrize(
     ("source", "options", "code", "text"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tondo.diagnostics import Diagnostic
 from tondo.driver.cache import ArtifactCache, cache_key
 from tondo.driver.environment import Environment, read_environment
 from tondo.driver.guard import guard
@@ -137,18 +138,33 @@ def _finish(
     with tools.timing.measure("session"):
         session = Session(parts.manifest, parts.code, parts.weights, plan.target.threads)
 
-    def linked() -> Parts:
+    def linked(reporter: Reporter = tools.reporter) -> Parts:
         """Prefer a shared object: the runtime loads it without further components."""
         if not isinstance(codegen, Linker):
             return parts
         with guard(f"linking by '{codegen.name}'"):
             result = codegen.link(code, plan.target)
-        return parts if isinstance(result, Miss) else _parts(module, result, plan)
+        if isinstance(result, Miss):
+            _tell_unlinked(reporter, result.reason)
+            return parts
+        return _parts(module, result, plan)
 
     if cache is not None:
         with tools.timing.measure("store"):
-            cache.store(key, lambda path: linked().write(path))
+            cache.store(key, lambda path: linked(SilentReporter()).write(path))
     return Model(plan.source.name, session, parts=linked, module=module, timing=tools.timing)
+
+
+def _tell_unlinked(reporter: Reporter, reason: str) -> None:
+    reporter.diagnostic(
+        Diagnostic(
+            "TND-A004",
+            "the saved model holds relocatable objects, which need llvmlite where it is loaded",
+            notes=(reason,),
+            help='install cc, ld.lld or "pip install ziglang" here, or tondo-runtime[llvmlite] there',
+            severity="warning",
+        )
+    )
 
 
 def _parts(module: IRModule, code: CompiledCode, plan: Plan) -> Parts:
