@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from math import gcd
+from typing import cast
 
 from tondo.ir import Attrs, Binary, Buffer, Const, DType, Expr, Node, Unary, Var
 
@@ -30,7 +31,7 @@ def _part_text(part: object) -> str:
     if isinstance(part, Node):
         return order_text(part)
     if isinstance(part, tuple):
-        return f"({','.join(_part_text(item) for item in part)})"
+        return f"({','.join(_part_text(item) for item in cast('tuple[object, ...]', part))})"
     if isinstance(part, (str, DType, int, float, bytes, Attrs)):
         return str(part)
     return repr(part)

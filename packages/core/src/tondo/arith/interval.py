@@ -84,6 +84,7 @@ class Interval:
 
 EVERYTHING = Interval()
 
+
 def _plus(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b
 

@@ -206,7 +206,8 @@ class _Detector:
 
     def _ordered(self, splits: list[IterSplit]) -> list[IterSplit] | None:
         """Return the digits, least significant first, if none reaches into the next."""
-        left, result = list(splits), []
+        left = list(splits)
+        result: list[IterSplit] = []
         while left:
             least = next((split for split in left if self._below(split, left)), None)
             if least is None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from tondo.arith.affine import Affine, factors
 from tondo.arith.interval import EVERYTHING, Interval
 from tondo.ir import Binary, Const, Expr, Var
 
 Bounds = tuple[tuple[Affine, ...], tuple[Affine, ...]]
-_NONE: Mapping[Expr, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +25,12 @@ class Knowledge:
         truths: conditions stated as a whole.
     """
 
-    facts: Mapping[Expr, Interval] = field(default_factory=dict)
-    bounds: Mapping[Var, Bounds] = field(default_factory=dict)
+    facts: Mapping[Expr, Interval] = field(default_factory=dict[Expr, Interval])
+    bounds: Mapping[Var, Bounds] = field(default_factory=dict[Var, Bounds])
     order: tuple[Var, ...] = ()
-    residues: Mapping[Expr, tuple[int, int]] = field(default_factory=dict)
+    residues: Mapping[Expr, tuple[int, int]] = field(default_factory=dict[Expr, tuple[int, int]])
     nonnegative: tuple[Affine, ...] = ()
-    truths: Mapping[Expr, bool] = field(default_factory=dict)
+    truths: Mapping[Expr, bool] = field(default_factory=dict[Expr, bool])
 
     def fact(self, atom: Expr) -> Interval:
         """Return the stated bounds of ``atom``."""

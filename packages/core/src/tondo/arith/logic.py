@@ -15,7 +15,12 @@ from tondo.ir import BOOL, INT64, Binary, Compare, Const, Expr, Select, Unary, c
 from tondo.ir.expr import CompareOp
 
 _NEGATED: Final[dict[CompareOp, CompareOp]] = {
-    "eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt",
+    "eq": "ne",
+    "ne": "eq",
+    "lt": "ge",
+    "le": "gt",
+    "gt": "le",
+    "ge": "lt",
 }
 TRUE: Final = Const(True, BOOL)
 FALSE: Final = Const(False, BOOL)

@@ -62,8 +62,10 @@ def simplify_other(rules: Rules, expr: Expr) -> Expr:
             return _binary(rules, expr)
         case Unary():
             a = rules.simplify(expr.a)
-            return negate(a) if expr.op == "neg" and a.dtype.kind == "int" and isinstance(a, Const) else (
-                expr if a is expr.a else Unary(expr.op, a, expr.span)
+            return (
+                negate(a)
+                if expr.op == "neg" and a.dtype.kind == "int" and isinstance(a, Const)
+                else (expr if a is expr.a else Unary(expr.op, a, expr.span))
             )
         case Compare():
             a, b = rules.simplify(expr.a), rules.simplify(expr.b)

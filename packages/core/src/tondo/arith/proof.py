@@ -33,9 +33,7 @@ class _Search:
         self.nodes += 1
         if depth >= _MAX_DEPTH or self.nodes > _MAX_NODES:
             return False
-        return any(
-            all(self.proves(self.rules.tidy(case), depth + 1) for case in cases) for cases in self._ways(value)
-        )
+        return any(all(self.proves(self.rules.tidy(case), depth + 1) for case in cases) for cases in self._ways(value))
 
     def _ways(self, value: Affine) -> Iterator[tuple[Affine, ...]]:
         """Yield sets of forms; if all of one set are nonnegative, ``value`` is."""

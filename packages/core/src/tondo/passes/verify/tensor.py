@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tondo.diagnostics.span import Span
 from tondo.ir import (
@@ -161,11 +162,15 @@ def _root(name: str, bases: dict[str, str]) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
+def _invokes(function: TensorFunction) -> tuple[Invoke, ...]:
+    """Return the calls of other functions of the module."""
+    return tuple(item for item in walk(function.body) if isinstance(item, Invoke) and not item.packed)
+
+
 def _check_invokes(module: IRModule, function: TensorFunction) -> Iterator[Finding]:
     """Functions of the module that are invoked exist and take what they are given."""
-    for item in walk(function.body):
-        if not isinstance(item, Invoke) or item.packed:
-            continue
+    for item in _invokes(function):
         callee = module.functions.get(item.callee)
         if not isinstance(callee, TensorFunction):
             yield Finding(f"there is no tensor function '{item.callee}' to invoke", item.span)
