@@ -17,7 +17,7 @@ from tondo_cpu.contraction.merge import merge_rows
 from tondo_cpu.contraction.prepare import prepare
 from tondo_cpu.contraction.roles import Roles, result_order, roles_of
 from tondo_cpu.contraction.schedule import apply_tile, axes_of, constant
-from tondo_cpu.contraction.tile import Tile, best, candidates, even, legal
+from tondo_cpu.contraction.tile import Tile, best, candidates, even
 from tondo_cpu.contraction.wishes import wishes
 from tondo_cpu.machine import Machine
 from tondo_cpu.rest import inline_cheap, schedule_rest
@@ -148,14 +148,16 @@ def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context:
     if columns is not None and roles.panel is None:
         machine = replace(machine, lanes=min(machine.lanes, 1 << (max(1, columns).bit_length() - 1)))
         vectors = None if columns >= machine.lanes else 1
-    prior = _fitting(best(machine, rows, columns, vectors), columns, machine, roles)
-    options = [(tile.rows, tile.vectors) for tile in candidates(machine, rows, vectors)]
+    widest = None if columns is None or roles.panel is not None else columns // machine.lanes
+    tiles = candidates(machine, rows, vectors, widest)
+    prior = best(machine, rows, columns, tiles)
+    options = [(tile.rows, tile.vectors) for tile in tiles]
     chosen = Tile(
         *context.choose(
             f"tile{suffix}",
             options,
             prior=(prior.rows, prior.vectors),
-            constraint=lambda value: legal(Tile(*value), machine) or value[0] == 1,
+            constraint=lambda value: Tile(*value) in tiles,
         )
     )
     tile = even(chosen, rows)
@@ -171,13 +173,6 @@ def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context:
         few = axes_of(schedule, other, _renamed_roles(schedule, other, roles, anchor))
         apply_tile(schedule, other, other_epilogue, few, Tile(1, tile.vectors), width, machine)
     apply_tile(schedule, anchor, epilogue, axes, tile, width, machine)
-
-
-def _fitting(tile: Tile, columns: int | None, machine: Machine, roles: Roles) -> Tile:
-    """Narrow a tile that is wider than the axis itself (an unpacked operand has no padding to read)."""
-    if roles.panel is not None or columns is None:
-        return tile
-    return Tile(tile.rows, max(1, min(tile.vectors, columns // machine.lanes)))
 
 
 def _renamed_roles(schedule: Schedule, block: str, roles: Roles, anchor: str) -> Roles:

@@ -48,18 +48,21 @@ def _filled(extent: int | None, tile: int) -> float:
     return 1.0 if extent is None else extent / (-(-extent // tile) * tile)
 
 
-def candidates(machine: Machine, rows: int | None, vectors: int | None = None) -> tuple[Tile, ...]:
-    """Return the legal tiles; ``vectors`` fixes their width."""
+def candidates(
+    machine: Machine, rows: int | None, vectors: int | None = None, widest: int | None = None
+) -> tuple[Tile, ...]:
+    """Return the legal tiles; ``vectors`` fixes their width, ``widest`` limits it."""
     most = MAX_ROWS if rows is None else min(MAX_ROWS, rows)
-    widths = range(1, _MAX_VECTORS + 1) if vectors is None else (vectors,)
+    limit = _MAX_VECTORS if widest is None else max(1, min(_MAX_VECTORS, widest))
+    widths = range(1, limit + 1) if vectors is None else (vectors,)
     tiles = tuple(Tile(r, v) for v in widths for r in range(1, most + 1) if legal(Tile(r, v), machine))
     return tiles or (Tile(1, vectors or 1),)
 
 
-def best(machine: Machine, rows: int | None, columns: int | None, vectors: int | None = None) -> Tile:
-    """Return the tile with the best estimate."""
+def best(machine: Machine, rows: int | None, columns: int | None, options: tuple[Tile, ...] = ()) -> Tile:
+    """Return the tile with the best estimate among ``options`` (all legal ones by default)."""
     return max(
-        candidates(machine, rows, vectors),
+        options or candidates(machine, rows),
         key=lambda tile: (efficiency(even(tile, rows), rows, columns, machine), -tile.vectors),
     )
 
