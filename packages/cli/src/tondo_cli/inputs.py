@@ -10,7 +10,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,8 @@ def fill_inputs(specs: Sequence[TensorSpec], given: Mapping[str, Array], shapes:
     for name in (*given, *shapes):
         if name not in known:
             notes = (f"inputs: {', '.join(known)}",)
-            fail("TND-U001", f"the model has no input '{name}'", notes=notes, help=suggest(name, known))
+            help_ = suggest(name, known) or "name one of the model's inputs"
+            fail("TND-U001", f"the model has no input '{name}'", notes=notes, help=help_)
     sizes = _sizes(specs, {**shapes, **{name: array.shape for name, array in given.items()}})
     rng = np.random.default_rng(seed)
     filled: dict[str, Array] = {}
@@ -92,17 +93,18 @@ def _sizes(specs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[Dim]]) -> 
         if shape is None:
             continue
         if len(shape) != len(spec.shape):
-            expected = f"the model expects {format_shape(spec.shape)}"
-            fail(
-                "TND-U002", f"input '{spec.name}' has {len(spec.shape)} dimensions, not {len(shape)}", notes=(expected,)
-            )
+            _refuse_shape(spec, f"input '{spec.name}' has {len(spec.shape)} dimensions, not {len(shape)}")
         for dim, size in zip(spec.shape, shape, strict=True):
             if isinstance(dim, str) and isinstance(size, int):
                 sizes[dim] = size
             elif isinstance(dim, int) and isinstance(size, int) and size != dim:
-                expected = f"the model expects {format_shape(spec.shape)}"
-                fail("TND-U002", f"input '{spec.name}' has the size {dim}, not {size}", notes=(expected,))
+                _refuse_shape(spec, f"input '{spec.name}' has the size {dim}, not {size}")
     return sizes
+
+
+def _refuse_shape(spec: TensorSpec, message: str) -> NoReturn:
+    expected = f"the model expects {format_shape(spec.shape)}"
+    fail("TND-U002", message, notes=(expected,), help="give an array of that shape, or leave --shape out")
 
 
 def _symbols(dim: object) -> Iterator[str]:
@@ -115,7 +117,7 @@ def _symbols(dim: object) -> Iterator[str]:
 
 def _read(path: Path) -> Array | dict[str, Array]:
     if not path.is_file():
-        fail("TND-U006", f"no such file: {path}")
+        fail("TND-U006", f"no such file: {path}", help="check the path that --input names")
     try:
         with path.open("rb") as stream:
             content = cast("Array | NpzFile[np.generic]", np.load(stream, allow_pickle=False))
@@ -124,12 +126,19 @@ def _read(path: Path) -> Array | dict[str, Array]:
             with content:
                 return {key: content[key] for key in content.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        fail("TND-U005", f"{path} is not a .npy or .npz file", notes=(str(error),))
+        fail(
+            "TND-U005",
+            f"{path} is not a .npy or .npz file",
+            notes=(str(error),),
+            help="write it with numpy.save or numpy.savez",
+        )
 
 
 def _member(arrays: Mapping[str, Array], name: str, path: Path) -> Array:
     if name not in arrays:
-        fail("TND-U001", f"{path} holds no array '{name}'", notes=(f"it holds: {', '.join(sorted(arrays))}",))
+        notes = (f"it holds: {', '.join(sorted(arrays))}",)
+        help_ = suggest(name, arrays) or "name an array of the file as the input is called"
+        fail("TND-U001", f"{path} holds no array '{name}'", notes=notes, help=help_)
     return arrays[name]
 
 

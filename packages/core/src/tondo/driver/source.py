@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tondo.diagnostics import fail
+from tondo.diagnostics import fail, suggest
 from tondo.driver.config import Config
 from tondo.driver.config_file import PipelineFile
 from tondo.driver.guard import guard
@@ -81,7 +81,7 @@ def open_source(
     if isinstance(value, str | os.PathLike):
         value = Path(os.fspath(value))
         if not value.exists():
-            fail("TND-U006", f"no such file: {value}")
+            fail("TND-U006", f"no such file: {value}", help=_nearby(value))
     claims = [frontend for frontend in frontends if _claims(frontend, value)]
     if len(claims) == 1:
         return Source(value, claims[0], options)
@@ -96,6 +96,12 @@ def open_source(
         notes=known or ["no frontend is installed"],
         help="'tondo plugins' lists frontends; tondo-onnx reads ONNX models",
     )
+
+
+def _nearby(path: Path) -> str:
+    """What to do about a file that is not there."""
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return suggest(path.name, names) or "check the path; it is relative to the current folder, or to the pipeline file"
 
 
 def _claims(frontend: Frontend, value: object) -> bool:

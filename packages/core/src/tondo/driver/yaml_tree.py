@@ -102,7 +102,13 @@ def parse_yaml(text: str, file: str) -> Tree:
         mark = where.problem_mark or where.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
         problem = (where.problem or where.context or "not YAML").split("\n")[0]
-        fail("TND-C005", problem, span=Span(file, line, column), source=line_of(text, line))
+        fail(
+            "TND-C005",
+            problem,
+            span=Span(file, line, column),
+            source=line_of(text, line),
+            help="check brackets, quotes and indentation there and in the line before",
+        )
     except (YAMLError, ValueError) as error:
         fail("TND-C005", f"{file} is not YAML", span=Span(file), notes=[str(error).split("\n")[0]])
     if node is None:

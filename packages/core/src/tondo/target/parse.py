@@ -54,7 +54,7 @@ def parse_target(spec: TargetSpec, providers: Iterable[TargetProvider]) -> Targe
             "TND-U007",
             f"unknown target kind {request.kind!r}",
             notes=[f"known kinds: {', '.join(kinds)}"],
-            help=suggest(request.kind, [*kinds, "native"]),
+            help=suggest(request.kind, [*kinds, "native"]) or "'tondo targets' lists what can be compiled for",
         )
     target = _make(request, matching)
     attrs = tuple(sorted({**dict(target.attrs), **dict(request.attrs)}.items()))
