@@ -32,7 +32,6 @@ CPU = Pipeline(
             "graph.common_subexpressions",
             "graph.dead_code",
             "graph.define",
-            "graph.own_results",
             "graph.simplify",
             "graph.split_constant_stages",
             "graph.fold_constants",
@@ -40,6 +39,7 @@ CPU = Pipeline(
             "graph.layout",
             "graph.fold_constants",
             "graph.common_subexpressions",
+            "graph.own_results",
             "graph.fuse",
             "graph.dead_code",
             "tensor.schedule",
@@ -62,8 +62,25 @@ CPU = Pipeline(
 def register_passes() -> Sequence[type[Pass]]:
     """Return the standard passes."""
     return [
-        CommonSubexpressions, CompactBuffers, DeadCode, Define, Flatten, FoldConstants, FoldScale, Fuse, Layout, LiftWorkspace,
-        LowerBlocks, LowerHost, OwnResults, PlanMemory, ScheduleFunctions, Simplify, SimplifyGraph, SplitConstantStages, Vectorize,
+        CommonSubexpressions,
+        CompactBuffers,
+        DeadCode,
+        Define,
+        Flatten,
+        FoldConstants,
+        FoldScale,
+        Fuse,
+        Layout,
+        LiftWorkspace,
+        LowerBlocks,
+        LowerHost,
+        OwnResults,
+        PlanMemory,
+        ScheduleFunctions,
+        Simplify,
+        SimplifyGraph,
+        SplitConstantStages,
+        Vectorize,
     ]
 
 

@@ -21,8 +21,26 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tondo.diagnostics import fail
 from tondo.ir import (
-    INT64, Binding, Buffer, Call, CallDps, Const, GraphFunction, GraphRegion, IfRegion, IRModule, LoopRegion, OpCall, Operation, Seq,
-    ShapeValue, Store, TensorFunction, dims, free_vars, seq,
+    INT64,
+    Binding,
+    Buffer,
+    Call,
+    CallDps,
+    Const,
+    GraphFunction,
+    GraphRegion,
+    IfRegion,
+    IRModule,
+    LoopRegion,
+    OpCall,
+    Operation,
+    Seq,
+    ShapeValue,
+    Store,
+    TensorFunction,
+    dims,
+    free_vars,
+    seq,
 )
 from tondo_passes.graph.names import NameSupply
 
@@ -102,8 +120,12 @@ def _refuse_unknown(module: IRModule, context: PassContext) -> None:
                 counts[binding.operation.op] += 1
     if counts:
         listing = [f"{op}: used {count} times" for op, count in counts.most_common()]
-        fail("TND-M003", f"{len(counts)} operators have no definition", notes=listing,
-             help="install a plugin that registers them, or register them yourself (register_ops)")
+        fail(
+            "TND-M003",
+            f"{len(counts)} operators have no definition",
+            notes=listing,
+            help="install a plugin that registers them, or register them yourself (register_ops)",
+        )
 
 
 def all_bindings(bindings: tuple[Binding, ...]) -> list[Binding]:

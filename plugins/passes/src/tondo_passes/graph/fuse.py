@@ -212,7 +212,7 @@ class _Merger:
         callee = self._renamed(function)
         for atom, parameter in zip(call.args, callee.input_buffers, strict=True):
             if atom not in self.buffers:
-                self.buffers[atom] = Buffer(self.fresh(parameter.name), atom.tensor.dims, parameter.dtype)
+                self.buffers[atom] = Buffer(parameter.name, atom.tensor.dims, parameter.dtype)
                 self.inputs.append(self.buffers[atom])
                 self.args.append(atom)
         output = callee.output_buffers[0]

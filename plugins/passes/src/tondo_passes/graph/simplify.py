@@ -5,8 +5,8 @@ Three steps for every call, by facts alone:
 * a constant argument of one element becomes a literal inside the function (``y = x ** two`` with the constant 2
   becomes ``y = x ** 2.0``);
 * literals simplify what the function computes, exactly, signed zeros and NaN included: ``x * 1``, ``x - 0``,
-  ``x + -0.0`` (but not ``x + 0.0``, which turns -0.0 into 0.0), ``x ** 0``, ``x ** 1``, ``x ** 2 -> x * x``, dividing by
-  a power of two;
+  ``x + -0.0`` (but not ``x + 0.0``, which turns -0.0 into 0.0), ``x ** 0``, ``x ** 1``, ``x ** 2 -> x * x``, dividing
+  by a power of two;
 * a call whose function only copies its argument in place, or copies it to and back (two transposes), disappears, unless
   its value is a result of the graph.
 """

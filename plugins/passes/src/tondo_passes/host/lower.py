@@ -14,26 +14,52 @@ After::
         view t = workspace[0:]:  invoke g(n, t, y)
 
 The module's attributes then hold what an artifact's manifest needs: ``symbols`` (names), ``inputs`` and ``outputs``
-(name, dtype, shape), ``constants`` (names in the order of the parameters) and ``workspace`` (bytes). Refuses (TND-B004) control flow and calls of graph functions, which have no host
-form yet, and a module without a ``main``.
+(name, dtype, shape), ``constants`` (names in the order of the parameters) and ``workspace`` (bytes). Refuses (TND-B004)
+control flow, calls of graph functions, in-place foreign functions and shapes that depend on contents, which have no
+host form, and a module without a ``main``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from tondo.diagnostics import fail
 from tondo.ir import (
-    CONSTANT, Assert, Atom, Attrs, Binding, Buffer, CallDps, CallPacked, Const, ConstantRef, Expr, GraphFunction, GraphVar,
-    Invoke, IRModule, MatchShape, Seq, Stmt, TensorFunction, TensorType, UINT8, Var, View, all_of, as_expr, compare, seq, walk,
+    CONSTANT,
+    UINT8,
+    Assert,
+    Atom,
+    Attrs,
+    Binding,
+    Buffer,
+    CallDps,
+    CallPacked,
+    ConstantRef,
+    Expr,
+    GraphFunction,
+    GraphVar,
+    Invoke,
+    IRModule,
+    MatchShape,
+    Seq,
+    Stmt,
+    TensorFunction,
+    TensorType,
+    Var,
+    View,
+    all_of,
+    compare,
+    seq,
+    substitute,
+    walk,
 )
 from tondo_passes.graph.dead_code import prune
 from tondo_passes.graph.names import NameSupply
 from tondo_passes.host.plan_memory import aliases, scratch_buffers, scratch_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tondo.passes import PassContext
 
@@ -61,12 +87,10 @@ class _Host:
     def __init__(self, module: IRModule, graph: GraphFunction) -> None:
         self._module = module
         self._graph = graph
-        self._fresh = NameSupply(module.functions)
         self._symbols = symbols_of(graph)
-        memory = graph.attrs["memory"]
-        assert isinstance(memory, Attrs)  # noqa: S101  written by host.plan_memory
-        self._places: Mapping[str, Expr] = dict(memory["places"])  # type: ignore[arg-type]
-        self._size = as_expr(memory["workspace"])  # type: ignore[arg-type]
+        self._fresh = NameSupply([*module.functions, *(var.name for var in self._symbols)])
+        self._aliases = aliases(graph)
+        self._places, self._size = planned(graph)
         self._arena = Buffer(self._fresh("workspace"), (self._size,), UINT8, align=64)
         self._buffers: dict[Atom, Buffer] = {}
         self._inputs = [self._declare(param) for param in graph.params]
@@ -79,10 +103,18 @@ class _Host:
     def lowered(self) -> IRModule:
         steps = [step for binding in self._graph.bindings for step in self._binding(binding)]
         params = (
-            *self._symbols, *self._inputs, *(self._buffers[ref] for ref in self._constants), *self._outputs, self._arena,
+            *self._symbols,
+            *self._inputs,
+            *(self._buffers[ref] for ref in self._constants),
+            *self._outputs,
+            self._arena,
         )
         host = TensorFunction(
-            "main", params, seq(*steps) if steps else Seq(()), len(self._outputs) + 1, Attrs(kind="host", exported=True),
+            "main",
+            params,
+            seq(*steps) if steps else Seq(()),
+            len(self._outputs) + 1,
+            Attrs(kind="host", exported=True),
             self._graph.span,
         )
         module = self._module.with_functions([host])
@@ -103,7 +135,7 @@ class _Host:
 
     def _names(self, attribute: str, default: Sequence[str]) -> Sequence[str]:
         names = self._graph.attrs.get(attribute, tuple(default))
-        assert isinstance(names, tuple)  # noqa: S101  importers write tuples of strings
+        assert isinstance(names, tuple)
         return [str(name) for name in names]
 
     def _declare(self, var: GraphVar) -> Buffer:
@@ -117,24 +149,34 @@ class _Host:
         return atom
 
     def _binding(self, binding: Binding) -> list[Stmt]:
+        unknown = {item for var in binding.vars for item in walk(var.type) if isinstance(item, Var)} - {*self._symbols}
+        if unknown:
+            names = ", ".join(sorted(var.name for var in unknown))
+            self._refuse(binding, f"the size of '{binding.vars[0].name}' ({names}) depends on contents")
         match binding.operation:
             case CallDps():
                 return [self._call(binding, binding.operation)]
+            case CallPacked(effect="inplace"):
+                return self._refuse(binding, f"'{binding.operation.name}' works in place")
             case CallPacked():
                 return [self._call_packed(binding, binding.operation)]
             case MatchShape():
                 return self._match_shape(binding, binding.operation)
             case _:
-                return fail(
-                    "TND-B004", f"'{binding.vars[0].name}': {type(binding.operation).__name__} has no host form",
-                    notes=[] if binding.source is None else [f"it comes from {binding.source}"],
+                self._refuse(
+                    binding, f"{type(binding.operation).__name__} is control flow or a call of a graph function"
                 )
+
+    def _refuse(self, binding: Binding, reason: str) -> NoReturn:
+        notes = [] if binding.source is None else [f"it comes from {binding.source}"]
+        fail("TND-B004", f"{reason}, which has no host form", notes=notes)
 
     def _call(self, binding: Binding, call: CallDps) -> Stmt:
         callee = self._module.tensor(call.function)
         used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
+        given = dict(zip(callee.scalars, call.scalars, strict=True))
         scratch = [
-            (Buffer(self._fresh(buffer.name), buffer.shape, buffer.dtype), scratch_name(binding, i))
+            (Buffer(self._fresh(buffer.name), substitute(buffer, given).shape, buffer.dtype), scratch_name(binding, i))
             for i, buffer in enumerate(scratch_buffers(callee))
         ]
         args = (*call.scalars, *used, *(buffer for buffer, _ in scratch))
@@ -148,10 +190,9 @@ class _Host:
         """Wrap ``stmt`` in the views of the arena that it uses."""
         for buffer, name in scratch:
             stmt = View(buffer, self._arena, self._places[name], stmt)
-        roots = aliases(self._graph)
         for atom in dict.fromkeys(atoms):
-            root = roots.get(atom, atom) if isinstance(atom, GraphVar) else atom
-            if root.name in self._places and isinstance(root, GraphVar):
+            root = self._aliases.get(atom, atom) if isinstance(atom, GraphVar) else None
+            if root is not None and root.name in self._places:
                 stmt = View(self._buffer(atom), self._arena, self._places[root.name], stmt)
         return stmt
 
@@ -164,7 +205,7 @@ class _Host:
 
     def _buffer(self, atom: Atom) -> Buffer:
         if atom not in self._buffers:
-            assert isinstance(atom, GraphVar)  # noqa: S101  constants are declared at the start
+            assert isinstance(atom, GraphVar)
             self._declare(atom)
         return self._buffers[atom]
 
@@ -179,6 +220,19 @@ def _entry(name: str, type_: TensorType) -> Attrs:
     return Attrs(name=name, dtype=type_.dtype, shape=type_.dims)
 
 
-def constant_dims(type_: TensorType) -> bool:
-    """Whether every dimension of ``type_`` is a literal."""
-    return all(isinstance(extent, Const) for extent in type_.dims)
+def planned(graph: GraphFunction) -> tuple[dict[str, Expr], Expr]:
+    """Return the offsets and the size of the arena that ``host.plan_memory`` has written down."""
+    memory = graph.attrs.get("memory")
+    if not isinstance(memory, Attrs):
+        fail("TND-B004", f"the memory of '{graph.name}' is not planned", help="run host.plan_memory before host.lower")
+    places: dict[str, Expr] = {}
+    entries, size = memory["places"], memory["workspace"]
+    assert isinstance(entries, tuple)
+    assert isinstance(size, Expr)
+    for entry in entries:
+        assert isinstance(entry, tuple)
+        name, offset = entry
+        assert isinstance(name, str)
+        assert isinstance(offset, Expr)
+        places[name] = offset
+    return places, size

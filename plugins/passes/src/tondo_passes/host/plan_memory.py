@@ -6,8 +6,9 @@ scratch buffers of a kernel (see ``tensor.lift_workspace``) are planned like val
 the names that :func:`scratch_name` gives.
 
 Values of constant size are packed by offset (largest first, lowest free gap). Values of symbolic size share slots
-behind them: a slot is as large as the largest of its values, and a value may take a slot over when one size provably
-bounds the other.
+behind them: a slot is as large as the largest of its values; a value prefers a slot whose size provably bounds its own.
+Offsets and sizes are balanced trees, however many slots there are: readers of these expressions may limit their depth.
+Refuses (TND-B004) values that are no tensors of known rank.
 """
 
 from __future__ import annotations
@@ -16,13 +17,31 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from tondo.arith import Analyzer
+from tondo.diagnostics import fail
 from tondo.ir import (
-    Attrs, Binding, Buffer, CallDps, Const, Expr, GraphFunction, GraphVar, IRModule, MatchShape, TensorFunction, Var, add, floordiv, maximum, mul, substitute,
+    Attrs,
+    Binding,
+    Buffer,
+    CallDps,
+    Const,
+    Expr,
+    GraphFunction,
+    GraphVar,
+    IRModule,
+    MatchShape,
+    TensorFunction,
+    TensorType,
+    Var,
+    add,
+    floordiv,
+    maximum,
+    mul,
+    substitute,
     walk,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tondo.passes import PassContext
 
@@ -39,8 +58,8 @@ class PlanMemory:
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with the attribute ``memory`` on its graph functions."""
-        del context
-        return module.with_functions(_plan(function, module) for function in module.graph_functions())
+        lows = {name: low for name, (low, _) in context.dimensions.items()}
+        return module.with_functions(_plan(function, module, lows) for function in module.graph_functions())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +94,41 @@ def byte_size(shape: Iterable[Expr], width: int) -> Expr:
     return mul(floordiv(add(total, ALIGNMENT - 1), ALIGNMENT), ALIGNMENT)
 
 
-def _plan(function: GraphFunction, module: IRModule) -> GraphFunction:
+def _plan(function: GraphFunction, module: IRModule, lows: Mapping[str, int]) -> GraphFunction:
     values = _values(function, module)
     static = [value for value in values if isinstance(value.size, Const)]
     symbolic = [value for value in values if not isinstance(value.size, Const)]
     places, used = _pack(static)
-    slots = _share(symbolic, _analyzer(function))
-    offset: Expr = Const(used)
-    for slot in slots:
-        for value in slot.values:
-            places[value.name] = offset
-        offset = add(offset, slot.size)
-    memory = Attrs(places=tuple((name, place) for name, place in places.items()), workspace=offset)
+    slots = _share(symbolic, _Order(_analyzer(function, lows)))
+    offsets = _prefix_sums([Const(used), *(slot.size for slot in slots)])
+    for slot, offset in zip(slots, offsets[1:], strict=False):
+        places.update({value.name: offset for value in slot.values})
+    memory = Attrs(places=tuple(places.items()), workspace=offsets[-1])
     return replace(function, attrs=function.attrs.with_(memory=memory))
+
+
+def _prefix_sums(sizes: Sequence[Expr]) -> list[Expr]:
+    """Return 0, sizes[0], sizes[0] + sizes[1], ...: trees of logarithmic depth that share their parts."""
+    sums: list[Expr] = [Const(0)]
+    parts: list[tuple[int, Expr]] = []  # sums of 2**k neighbours, the longest first, as the bits of a counter
+    for size in sizes:
+        parts.append((1, size))
+        while len(parts) > 1 and parts[-2][0] == parts[-1][0]:
+            (count, left), (_, right) = parts[-2:]
+            parts[-2:] = [(2 * count, add(left, right))]
+        total: Expr = Const(0)
+        for _, part in reversed(parts):
+            total = add(part, total)
+        sums.append(total)
+    return sums
+
+
+def _balanced(combine: Callable[[Expr, Expr], Expr], items: Sequence[Expr]) -> Expr:
+    """Return ``combine`` over ``items`` as a tree of logarithmic depth."""
+    if len(items) == 1:
+        return items[0]
+    middle = len(items) // 2
+    return combine(_balanced(combine, items[:middle]), _balanced(combine, items[middle:]))
 
 
 def _values(function: GraphFunction, module: IRModule) -> list[_Value]:
@@ -102,7 +143,7 @@ def _values(function: GraphFunction, module: IRModule) -> list[_Value]:
     for position, binding in enumerate(function.bindings):
         if not isinstance(binding.operation, MatchShape):
             values.extend(
-                _Value(var.name, byte_size(var.tensor.dims, var.tensor.dtype.bytes), position, last.get(var, position))
+                _Value(var.name, _size(binding, var), position, last.get(var, position))
                 for var in binding.vars
                 if var not in results
             )
@@ -111,11 +152,26 @@ def _values(function: GraphFunction, module: IRModule) -> list[_Value]:
     return values
 
 
+def _size(binding: Binding, var: GraphVar) -> Expr:
+    if isinstance(var.type, TensorType) and var.type.shape is not None:
+        return byte_size(var.type.shape, var.type.dtype.bytes)
+    return fail(
+        "TND-B004",
+        f"'{var.name}' is not a tensor of known rank, so that its memory cannot be planned",
+        notes=[] if binding.source is None else [f"it comes from {binding.source}"],
+    )
+
+
 def _scratch(binding: Binding, call: CallDps, module: IRModule, position: int) -> list[_Value]:
     callee = module.tensor(call.function)
     scalars: dict[Var, Expr] = dict(zip(callee.scalars, call.scalars, strict=True))
     return [
-        _Value(scratch_name(binding, i), byte_size(_evaluated(buffer.shape, scalars), buffer.dtype.bytes), position, position)
+        _Value(
+            scratch_name(binding, i),
+            byte_size(_evaluated(buffer.shape, scalars), buffer.dtype.bytes),
+            position,
+            position,
+        )
         for i, buffer in enumerate(scratch_buffers(callee))
     ]
 
@@ -152,44 +208,63 @@ def _pack(values: list[_Value]) -> tuple[dict[str, Expr], int]:
 
 
 def _constant_size(value: _Value) -> int:
-    assert isinstance(value.size, Const)  # noqa: S101  the caller sorted them out
+    assert isinstance(value.size, Const)
     return int(value.size.value)
 
 
 @dataclass
+class _Order:
+    """Remembers which sizes are proven not to be larger than which."""
+
+    analyzer: Analyzer
+    known: dict[tuple[Expr, Expr], bool] = field(default_factory=dict[tuple[Expr, Expr], bool])
+
+    def fits(self, size: Expr, into: Expr) -> bool:
+        key = (size, into)
+        if key not in self.known:
+            self.known[key] = size == into or self.analyzer.prove(size <= into)
+        return self.known[key]
+
+
+@dataclass
 class _Slot:
-    size: Expr
-    values: list[_Value] = field(default_factory=list)
+    """Memory that values use one after the other; it is as large as the largest of ``sizes``."""
+
+    sizes: list[Expr]
+    values: list[_Value]
+
+    @property
+    def size(self) -> Expr:
+        return _balanced(maximum, self.sizes)
+
+    def is_free(self, value: _Value) -> bool:
+        return not any(value.overlaps(other) for other in self.values)
+
+    def take(self, value: _Value, order: _Order) -> None:
+        self.values.append(value)
+        if not any(order.fits(value.size, size) for size in self.sizes):
+            self.sizes = [size for size in self.sizes if not order.fits(size, value.size)] + [value.size]
 
 
-def _share(values: list[_Value], analyzer: Analyzer) -> list[_Slot]:
+def _share(values: list[_Value], order: _Order) -> list[_Slot]:
+    """Give every value a slot: one that bounds it, else one that it bounds, else any that is free, else a new one."""
     slots: list[_Slot] = []
     for value in values:
-        for slot in slots:
-            if any(value.overlaps(other) for other in slot.values):
-                continue
-            if analyzer.prove(value.size <= slot.size):
-                slot.values.append(value)
-                break
-            if analyzer.prove(slot.size <= value.size):
-                slot.size = value.size
-                slot.values.append(value)
-                break
+        free = [slot for slot in slots if slot.is_free(value)]
+        bounding = (slot for slot in free if any(order.fits(value.size, size) for size in slot.sizes))
+        bounded = (slot for slot in free if all(order.fits(size, value.size) for size in slot.sizes))
+        found = next(bounding, None) or next(bounded, None) or next(iter(free), None)
+        if found is None:
+            slots.append(_Slot([value.size], [value]))
         else:
-            free = next((slot for slot in slots if not any(value.overlaps(other) for other in slot.values)), None)
-            if free is None:
-                slots.append(_Slot(value.size, [value]))
-            else:
-                free.size = maximum(free.size, value.size)
-                free.values.append(value)
+            found.take(value, order)
     return slots
 
 
-def _analyzer(function: GraphFunction) -> Analyzer:
+def _analyzer(function: GraphFunction, lows: Mapping[str, int]) -> Analyzer:
+    """Return an analyzer that knows the least values of the symbolic dimensions (1 where nothing else is said)."""
     analyzer = Analyzer()
-    names: set[Var] = set()
-    for param in function.params:
-        names.update(item for item in walk(param.type) if isinstance(item, Var))
+    names = {item for param in function.params for item in walk(param.type) if isinstance(item, Var)}
     for var in sorted(names, key=lambda item: item.name):
-        analyzer = analyzer.assume(var >= 1)
+        analyzer = analyzer.assume(var >= lows.get(var.name, 1))
     return analyzer
