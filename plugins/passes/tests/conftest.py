@@ -68,7 +68,7 @@ def _same_meaning(before: IRModule, after: IRModule, *, seed: int = 0, tolerance
 
 @pytest.fixture(scope="session")
 def same_meaning() -> Callable[..., None]:
-    """``same_meaning(before, after, seed=0, tolerance=0.0, **dims)``: both modules compute the same on random inputs."""
+    """``same_meaning(before, after, seed=0, tolerance=0.0, **dims)``: equal results on random inputs."""
     return _same_meaning
 
 

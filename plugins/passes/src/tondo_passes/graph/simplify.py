@@ -202,6 +202,8 @@ def _value(node: Expr) -> Expr:
             return a
         case Binary(op="sub", a=a, b=Const(value=0.0)) if not _negative(node.b):
             return a
+        case Binary(op="div", a=a, b=b) if is_const(b, 1.0):
+            return a
         case Binary(op="div", a=a, b=Const(value=divisor)):
             reciprocal = _exact_reciprocal(float(divisor), node.dtype)
             return node if reciprocal is None else mul(a, reciprocal)
