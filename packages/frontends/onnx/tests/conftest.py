@@ -28,7 +28,14 @@ class Tools:
         return helper.make_node(op, list(inputs), list(outputs), domain=domain, **attributes)
 
     def model(
-        self, nodes, inputs, outputs=("y",), constants: Mapping[str, np.ndarray] | None = None, opset=17, functions=(), domains=()
+        self,
+        nodes,
+        inputs,
+        outputs=("y",),
+        constants: Mapping[str, np.ndarray] | None = None,
+        opset=17,
+        functions=(),
+        domains=(),
     ) -> onnx.ModelProto:
         """Return a model; ``inputs`` are (dtype, shape) by name, names in shapes are symbolic."""
         values = [
@@ -36,11 +43,16 @@ class Tools:
             for name, (kind, shape) in inputs.items()
         ]
         graph = helper.make_graph(
-            list(nodes), "graph", values, [helper.make_empty_tensor_value_info(name) for name in outputs],
+            list(nodes),
+            "graph",
+            values,
+            [helper.make_empty_tensor_value_info(name) for name in outputs],
             [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()],
         )
         imports = [helper.make_opsetid("", opset), *[helper.make_opsetid(domain, 1) for domain in domains]]
-        return helper.make_model(graph, opset_imports=imports, ir_version=10 if opset > 2 else 3, functions=list(functions))
+        return helper.make_model(
+            graph, opset_imports=imports, ir_version=10 if opset > 2 else 3, functions=list(functions)
+        )
 
     def load(self, source, limits=None, **options) -> IRModule:
         frontend = OnnxFrontend() if limits is None else OnnxFrontend(limits)

@@ -7,9 +7,29 @@ import pytest
 
 F = "float32"
 UNARY = {
-    "Abs": {}, "Ceil": {}, "Cos": {}, "Erf": {}, "Exp": {}, "Floor": {}, "Neg": {}, "Relu": {}, "Round": {}, "Sigmoid": {}, "Sign": {},
-    "Sin": {}, "Softplus": {}, "Softsign": {}, "Tanh": {}, "HardSwish": {}, "Identity": {}, "Elu": {"alpha": 0.7}, "Celu": {"alpha": 1.5},
-    "Selu": {}, "LeakyRelu": {"alpha": 0.2}, "ThresholdedRelu": {"alpha": 0.5}, "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
+    "Abs": {},
+    "Ceil": {},
+    "Cos": {},
+    "Erf": {},
+    "Exp": {},
+    "Floor": {},
+    "Neg": {},
+    "Relu": {},
+    "Round": {},
+    "Sigmoid": {},
+    "Sign": {},
+    "Sin": {},
+    "Softplus": {},
+    "Softsign": {},
+    "Tanh": {},
+    "HardSwish": {},
+    "Identity": {},
+    "Elu": {"alpha": 0.7},
+    "Celu": {"alpha": 1.5},
+    "Selu": {},
+    "LeakyRelu": {"alpha": 0.2},
+    "ThresholdedRelu": {"alpha": 0.5},
+    "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
     "Shrink": {"bias": 0.1, "lambd": 0.4},
 }
 
@@ -23,7 +43,9 @@ def test_unary(tools, rng, op):
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "PRelu"])
 def test_binary_broadcasts(tools, rng, op):
-    model = tools.model([tools.node(op, ["a", "b"])], {"a": (F, ("n", 1, 4)), "b": (F, (3, 1) if op != "PRelu" else (1, 4))})
+    model = tools.model(
+        [tools.node(op, ["a", "b"])], {"a": (F, ("n", 1, 4)), "b": (F, (3, 1) if op != "PRelu" else (1, 4))}
+    )
     b = rng.uniform(0.5, 2, size=(3, 1) if op != "PRelu" else (1, 4)).astype(F)
     tools.check(model, rng.uniform(0.5, 2, size=(2, 1, 4)).astype(F), b)
 
@@ -86,7 +108,9 @@ def test_where_and_logic(tools, rng):
     tools.check(model, rng.normal(size=4).astype(F), rng.normal(size=(2, 1)).astype(F))
 
 
-@pytest.mark.parametrize(("source", "target"), [(F, "int64"), (F, "bool"), ("int64", F), ("bool", F), (F, "float16"), ("int64", "uint8")])
+@pytest.mark.parametrize(
+    ("source", "target"), [(F, "int64"), (F, "bool"), ("int64", F), ("bool", F), (F, "float16"), ("int64", "uint8")]
+)
 def test_cast(tools, source, target):
     import onnx
 
@@ -105,7 +129,9 @@ def test_first_cast_names_its_type(tools):
 @pytest.mark.parametrize("opset", [7, 10, 12, 13])
 def test_dropout_is_the_identity(tools, rng, opset):
     attributes = {"ratio": 0.3} if opset < 12 else {}
-    model = tools.model([tools.node("Dropout", ["x"], ["y", "mask"], **attributes)], {"x": (F, (3,))}, ["y", "mask"], opset=opset)
+    model = tools.model(
+        [tools.node("Dropout", ["x"], ["y", "mask"], **attributes)], {"x": (F, (3,))}, ["y", "mask"], opset=opset
+    )
     x = rng.normal(size=3).astype(F)
     got, mask = tools.run(tools.load(model), [x])
     np.testing.assert_array_equal(got, x)
@@ -116,5 +142,7 @@ def test_dropout_is_the_identity(tools, rng, opset):
 def test_mod_and_shift(tools):
     model = tools.model([tools.node("Mod", ["a", "b"])], {"a": ("int64", (4,)), "b": ("int64", (4,))})
     tools.check(model, np.array([5, -5, 5, -5]), np.array([3, 3, -3, -3]))
-    shift = tools.model([tools.node("BitShift", ["a", "b"], direction="LEFT")], {"a": ("uint8", (2,)), "b": ("uint8", (2,))})
+    shift = tools.model(
+        [tools.node("BitShift", ["a", "b"], direction="LEFT")], {"a": ("uint8", (2,)), "b": ("uint8", (2,))}
+    )
     tools.check(shift, np.array([1, 3], "uint8"), np.array([2, 1], "uint8"))

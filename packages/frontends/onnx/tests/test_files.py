@@ -83,7 +83,9 @@ def test_models_without_a_path_need_a_base(tools, folder):
     assert len(tools.load(model.SerializeToString(), base=folder).constants) == 1
 
 
-@pytest.mark.parametrize("location", ["../secret.bin", "sub/../../secret.bin", "..", ".", "", "/etc/passwd", "\\\\host\\x", "C:\\x", "a\0b"])
+@pytest.mark.parametrize(
+    "location", ["../secret.bin", "sub/../../secret.bin", "..", ".", "", "/etc/passwd", "\\\\host\\x", "C:\\x", "a\0b"]
+)
 def test_paths_that_leave_the_folder(tools, folder, location):
     assert _code(lambda: tools.load(_save(folder, _model(tools, location)))) == "TND-X001"
 
@@ -99,7 +101,9 @@ def test_links_fifos_and_folders(tools, folder):
     os.mkfifo(folder / "fifo.bin")
     (folder / "dir.bin").mkdir()
     for location in ("link.bin", "out/secret.bin", "hard.bin", "fifo.bin", "dir.bin"):
-        assert _code(lambda location=location: tools.load(_save(folder, _model(tools, location)))) == "TND-X001", location
+        assert _code(lambda location=location: tools.load(_save(folder, _model(tools, location)))) == "TND-X001", (
+            location
+        )
 
 
 def test_subfolders_are_allowed(tools, folder):
@@ -157,7 +161,9 @@ def test_file_size_limit(tools, folder):
 
 
 def test_every_truncation_is_explained(tools, rng):
-    model = tools.model([tools.node("Add", ["x", "w"])], {"x": (F, (4,))}, constants={"w": rng.normal(size=4).astype(F)})
+    model = tools.model(
+        [tools.node("Add", ["x", "w"])], {"x": (F, (4,))}, constants={"w": rng.normal(size=4).astype(F)}
+    )
     data = model.SerializeToString()
     for end in range(len(data)):
         assert _code(lambda end=end: tools.load(data[:end])).startswith("TND-M00"), end
@@ -166,14 +172,18 @@ def test_every_truncation_is_explained(tools, rng):
     assert caught.value.code == "TND-M002"
 
 
-@settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.binary(max_size=60))
 def test_random_bytes_never_crash(tools, data):
     with pytest.raises(TondoError):
         tools.load(data)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4))
 def test_flipped_bytes_never_crash(tools, changes):
     nodes = [tools.node("Shape", ["x"], ["s"]), tools.node("Reshape", ["w", "s"], ["r"]), tools.node("Add", ["x", "r"])]

@@ -34,7 +34,9 @@ def test_light_models(tools, path):
 @pytest.mark.parametrize("path", LIGHT[:1] + LIGHT[5:6], ids=lambda path: path.stem)
 def test_types_agree_with_onnx_shape_inference(tools, path):
     model = onnx.shape_inference.infer_shapes(onnx.load(path))
-    known = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.value_info}
+    known = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.value_info
+    }
     module = tools.load(path)
     compared = 0
     for binding in module.graph().bindings:
@@ -64,13 +66,19 @@ def test_random_graphs(tools, data):
             case "binary":
                 nodes.append(tools.node(data.draw(st.sampled_from(BINARY)), [a, b], [out]))
             case "reduce":
-                nodes += [tools.node("ReduceMean", [a], [f"{out}m"], axes=[-1], keepdims=1), tools.node("Sub", [a, f"{out}m"], [out])]
+                nodes += [
+                    tools.node("ReduceMean", [a], [f"{out}m"], axes=[-1], keepdims=1),
+                    tools.node("Sub", [a, f"{out}m"], [out]),
+                ]
             case "matmul":
                 nodes.append(tools.node("MatMul", [a, "w"], [out]))
             case "softmax":
                 nodes.append(tools.node("Softmax", [a], [out], axis=-1))
             case "swap":
-                nodes += [tools.node("Transpose", [a], [f"{out}t"], perm=[1, 0, 2]), tools.node("Transpose", [f"{out}t"], [out], perm=[1, 0, 2])]
+                nodes += [
+                    tools.node("Transpose", [a], [f"{out}t"], perm=[1, 0, 2]),
+                    tools.node("Transpose", [f"{out}t"], [out], perm=[1, 0, 2]),
+                ]
             case "norm":
                 nodes += [tools.node("LpNormalization", [a], [out], axis=-1)]
             case _:

@@ -30,16 +30,27 @@ def test_reshape_keeps_symbols_apart(tools, rng):
 
 @pytest.mark.parametrize(
     ("starts", "ends", "axes", "steps"),
-    [([1], [3], [0], [1]), ([-2], [HUGE], [1], [1]), ([0, 1], [-1, 100], [1, 0], [2, 1]), ([-1], [-HUGE], [1], [-1]), ([4], [0], [1], [-2])],
+    [
+        ([1], [3], [0], [1]),
+        ([-2], [HUGE], [1], [1]),
+        ([0, 1], [-1, 100], [1, 0], [2, 1]),
+        ([-1], [-HUGE], [1], [-1]),
+        ([4], [0], [1], [-2]),
+    ],
 )
 def test_slice(tools, rng, starts, ends, axes, steps):
     x = rng.normal(size=(4, 6)).astype(F)
     new = tools.model(
-        [tools.node("Slice", ["x", "s", "e", "a", "t"])], {"x": (F, (4, 6))}, constants=_ints(s=starts, e=ends, a=axes, t=steps)
+        [tools.node("Slice", ["x", "s", "e", "a", "t"])],
+        {"x": (F, (4, 6))},
+        constants=_ints(s=starts, e=ends, a=axes, t=steps),
     )
     tools.check(new, x)
     if set(steps) == {1}:
-        tools.check(tools.model([tools.node("Slice", ["x"], starts=starts, ends=ends, axes=axes)], {"x": (F, (4, 6))}, opset=9), x)
+        tools.check(
+            tools.model([tools.node("Slice", ["x"], starts=starts, ends=ends, axes=axes)], {"x": (F, (4, 6))}, opset=9),
+            x,
+        )
 
 
 @pytest.mark.parametrize("opset", [2, 13, 18])
@@ -47,13 +58,21 @@ def test_split(tools, rng, opset):
     x = rng.normal(size=(2, 6)).astype(F)
     outputs = ["a", "b", "c"]
     extra = {"num_outputs": 3} if opset == 18 else {}
-    model = tools.model([tools.node("Split", ["x"], outputs, axis=1, **extra)], {"x": (F, (2, 6))}, outputs, opset=opset)
+    model = tools.model(
+        [tools.node("Split", ["x"], outputs, axis=1, **extra)], {"x": (F, (2, 6))}, outputs, opset=opset
+    )
     tools.check(model, x)
     if opset == 2:
-        sized = tools.model([tools.node("Split", ["x"], outputs, axis=1, split=[1, 2, 3])], {"x": (F, (2, 6))}, outputs, opset=2)
+        sized = tools.model(
+            [tools.node("Split", ["x"], outputs, axis=1, split=[1, 2, 3])], {"x": (F, (2, 6))}, outputs, opset=2
+        )
     else:
         sized = tools.model(
-            [tools.node("Split", ["x", "p"], outputs, axis=1)], {"x": (F, (2, 6))}, outputs, _ints(p=[1, 2, 3]), opset=opset
+            [tools.node("Split", ["x", "p"], outputs, axis=1)],
+            {"x": (F, (2, 6))},
+            outputs,
+            _ints(p=[1, 2, 3]),
+            opset=opset,
         )
     tools.check(sized, x)
 
@@ -72,7 +91,12 @@ def test_pad(tools, rng, mode):
     )  # fmt: skip
     tools.check(new, x)
     if mode != "wrap":
-        tools.check(tools.model([tools.node("Pad", ["x"], mode=mode, pads=[1, 1, 0, 2], value=1.5)], {"x": (F, (3, 4))}, opset=2), x)
+        tools.check(
+            tools.model(
+                [tools.node("Pad", ["x"], mode=mode, pads=[1, 1, 0, 2], value=1.5)], {"x": (F, (3, 4))}, opset=2
+            ),
+            x,
+        )
 
 
 def test_squeeze_and_unsqueeze_of_both_kinds(tools, rng):
@@ -89,7 +113,10 @@ def test_squeeze_and_unsqueeze_of_both_kinds(tools, rng):
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 def test_flatten(tools, rng, axis):
-    tools.check(tools.model([tools.node("Flatten", ["x"], axis=axis)], {"x": (F, ("n", 3, 4))}), rng.normal(size=(2, 3, 4)).astype(F))
+    tools.check(
+        tools.model([tools.node("Flatten", ["x"], axis=axis)], {"x": (F, ("n", 3, 4))}),
+        rng.normal(size=(2, 3, 4)).astype(F),
+    )
 
 
 def test_expand_tile_concat_transpose(tools, rng):
@@ -107,7 +134,11 @@ def test_gather_family(tools, rng):
     for op in ("Gather", "GatherElements"):
         model = tools.model([tools.node(op, ["x", "i"], axis=1)], {"x": (F, (3, 4)), "i": ("int64", (2, 2))})
         tools.check(model, x, indices)
-    tools.check(tools.model([tools.node("GatherND", ["x", "i"])], {"x": (F, (3, 4)), "i": ("int64", (2, 2))}), x, np.array([[0, 3], [2, 1]]))
+    tools.check(
+        tools.model([tools.node("GatherND", ["x", "i"])], {"x": (F, (3, 4)), "i": ("int64", (2, 2))}),
+        x,
+        np.array([[0, 3], [2, 1]]),
+    )
 
 
 @pytest.mark.parametrize("reduction", ["none", "add", "mul", "max", "min"])
@@ -122,7 +153,10 @@ def test_scatter_family(tools, rng, reduction):
 
 
 def test_depth_and_space(tools, rng):
-    nodes = [tools.node("DepthToSpace", ["x"], ["a"], blocksize=2, mode="CRD"), tools.node("SpaceToDepth", ["a"], blocksize=2)]
+    nodes = [
+        tools.node("DepthToSpace", ["x"], ["a"], blocksize=2, mode="CRD"),
+        tools.node("SpaceToDepth", ["a"], blocksize=2),
+    ]
     tools.check(tools.model(nodes, {"x": (F, ("n", 8, 2, 3))}), rng.normal(size=(1, 8, 2, 3)).astype(F))
 
 
@@ -132,7 +166,13 @@ def test_creation(tools):
         tools.node("Range", ["zero", "ten", "three"], ["r"]), tools.node("OneHot", ["i", "depth", "values"], ["o"], axis=0),
         tools.node("Trilu", ["x"], ["t"], upper=0), tools.node("Size", ["x"], ["n"]),
     ]  # fmt: skip
-    constants = {"zero": np.int64(0), "ten": np.int64(10), "three": np.int64(3), "depth": np.int64(4), "values": np.array([0.5, 2], F)}
+    constants = {
+        "zero": np.int64(0),
+        "ten": np.int64(10),
+        "three": np.int64(3),
+        "depth": np.int64(4),
+        "values": np.array([0.5, 2], F),
+    }
     model = tools.model(
         nodes, {"x": (F, ("a", "b")), "i": ("int64", (3,))}, ["s", "z", "e", "r", "o", "t", "n"], constants
     )  # fmt: skip
@@ -145,8 +185,16 @@ def test_resize_by_scales_and_sizes(tools, rng, mode, coordinates):
     x = rng.normal(size=(1, 2, 4, 5)).astype(F)
     attributes = {"mode": mode, "coordinate_transformation_mode": coordinates}
     scales = {"s": np.array([1, 1, 2, 1.5], F)}
-    tools.check(tools.model([tools.node("Resize", ["x", "", "s"], **attributes)], {"x": (F, (1, 2, 4, 5))}, constants=scales), x, atol=1e-4)
-    sizes = tools.model([tools.node("Resize", ["x", "", "", "z"], **attributes)], {"x": (F, (1, 2, 4, 5))}, constants=_ints(z=[1, 2, 7, 3]))
+    tools.check(
+        tools.model([tools.node("Resize", ["x", "", "s"], **attributes)], {"x": (F, (1, 2, 4, 5))}, constants=scales),
+        x,
+        atol=1e-4,
+    )
+    sizes = tools.model(
+        [tools.node("Resize", ["x", "", "", "z"], **attributes)],
+        {"x": (F, (1, 2, 4, 5))},
+        constants=_ints(z=[1, 2, 7, 3]),
+    )
     tools.check(sizes, x, atol=1e-4)
 
 
@@ -154,7 +202,11 @@ def test_resize_by_scales_and_sizes(tools, rng, mode, coordinates):
 def test_upsample(tools, rng, opset):
     scales = np.array([1, 1, 2, 3], F)
     if opset == 7:
-        model = tools.model([tools.node("Upsample", ["x"], scales=scales.tolist())], {"x": (F, ("n", 1, 2, 3))}, opset=7)
+        model = tools.model(
+            [tools.node("Upsample", ["x"], scales=scales.tolist())], {"x": (F, ("n", 1, 2, 3))}, opset=7
+        )
     else:
-        model = tools.model([tools.node("Upsample", ["x", "s"])], {"x": (F, ("n", 1, 2, 3))}, constants={"s": scales}, opset=9)
+        model = tools.model(
+            [tools.node("Upsample", ["x", "s"])], {"x": (F, ("n", 1, 2, 3))}, constants={"s": scales}, opset=9
+        )
     tools.check(model, rng.normal(size=(2, 1, 2, 3)).astype(F))

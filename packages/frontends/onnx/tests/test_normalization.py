@@ -12,12 +12,17 @@ F = "float32"
 def test_batch_norm(tools, rng, opset, attributes):
     constants = {name: rng.uniform(0.5, 2, 3).astype(F) for name in "sbmv"}
     model = tools.model(
-        [tools.node("BatchNormalization", ["x", *"sbmv"], **attributes)], {"x": (F, ("n", 3, 4))}, constants=constants, opset=opset
+        [tools.node("BatchNormalization", ["x", *"sbmv"], **attributes)],
+        {"x": (F, ("n", 3, 4))},
+        constants=constants,
+        opset=opset,
     )
     x = rng.normal(size=(2, 3, 4)).astype(F)
     (got,) = tools.run(tools.load(model), [x])
     s, b, m, v = (constants[name][:, None] for name in "sbmv")
-    np.testing.assert_allclose(got, (x - m) / np.sqrt(v + attributes.get("epsilon", 1e-5)) * s + b, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        got, (x - m) / np.sqrt(v + attributes.get("epsilon", 1e-5)) * s + b, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_old_batch_norm_per_element(tools, rng):
@@ -52,10 +57,15 @@ def test_group_norm_parameters_per_group_and_per_channel(tools, rng, opset):
      ("MeanVarianceNormalization", {"axes": [0, 2, 3]})],
 )  # fmt: skip
 def test_others(tools, rng, op, attributes):
-    tools.check(tools.model([tools.node(op, ["x"], **attributes)], {"x": (F, (2, 4, 3, 3))}), rng.normal(size=(2, 4, 3, 3)).astype(F))
+    tools.check(
+        tools.model([tools.node(op, ["x"], **attributes)], {"x": (F, (2, 4, 3, 3))}),
+        rng.normal(size=(2, 4, 3, 3)).astype(F),
+    )
 
 
 def test_instance_norm(tools, rng):
     constants = {"s": rng.normal(size=3).astype(F), "b": rng.normal(size=3).astype(F)}
-    model = tools.model([tools.node("InstanceNormalization", ["x", "s", "b"])], {"x": (F, ("n", 3, 5))}, constants=constants)
+    model = tools.model(
+        [tools.node("InstanceNormalization", ["x", "s", "b"])], {"x": (F, ("n", 3, 5))}, constants=constants
+    )
     tools.check(model, rng.normal(size=(2, 3, 5)).astype(F))

@@ -17,7 +17,10 @@ def test_axes_as_attribute_and_as_input(tools, rng, op, keep):
     old = tools.model([tools.node(op, ["x"], axes=[-1, 0], keepdims=keep)], {"x": (F, ("n", 3, 4))}, opset=11)
     tools.check(old, x)
     new = tools.model(
-        [tools.node(op, ["x", "axes"], keepdims=keep)], {"x": (F, ("n", 3, 4))}, constants={"axes": np.array([1])}, opset=18
+        [tools.node(op, ["x", "axes"], keepdims=keep)],
+        {"x": (F, ("n", 3, 4))},
+        constants={"axes": np.array([1])},
+        opset=18,
     )
     tools.check(new, x)
     tools.check(tools.model([tools.node(op, ["x"], keepdims=keep)], {"x": (F, (2, 3, 4))}, opset=18), x)
@@ -44,14 +47,18 @@ def test_arg(tools, op, last):
 
 def test_cumsum(tools, rng):
     node = tools.node("CumSum", ["x", "axis"], exclusive=1, reverse=1)
-    tools.check(tools.model([node], {"x": (F, (3, 4))}, constants={"axis": np.int64(-1)}), rng.normal(size=(3, 4)).astype(F))
+    tools.check(
+        tools.model([node], {"x": (F, (3, 4))}, constants={"axis": np.int64(-1)}), rng.normal(size=(3, 4)).astype(F)
+    )
 
 
 @pytest.mark.parametrize("opset", [1, 10, 11])
 def test_top_k(tools, rng, opset):
     x = rng.permutation(12).reshape(3, 4).astype(F)
     if opset == 1:
-        model = tools.model([tools.node("TopK", ["x"], ["v", "i"], k=2, axis=1)], {"x": (F, (3, 4))}, ["v", "i"], opset=9)
+        model = tools.model(
+            [tools.node("TopK", ["x"], ["v", "i"], k=2, axis=1)], {"x": (F, (3, 4))}, ["v", "i"], opset=9
+        )
     else:
         node = tools.node("TopK", ["x", "k"], ["v", "i"], axis=-1, **({"largest": 0} if opset == 11 else {}))
         model = tools.model([node], {"x": (F, (3, 4))}, ["v", "i"], {"k": np.array([2])}, opset=opset)
@@ -60,4 +67,6 @@ def test_top_k(tools, rng, opset):
 
 @pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"])
 def test_global_pool(tools, rng, op):
-    tools.check(tools.model([tools.node(op, ["x"])], {"x": (F, ("n", 3, 4, 5))}), rng.normal(size=(2, 3, 4, 5)).astype(F))
+    tools.check(
+        tools.model([tools.node(op, ["x"])], {"x": (F, ("n", 3, 4, 5))}), rng.normal(size=(2, 3, 4, 5)).astype(F)
+    )

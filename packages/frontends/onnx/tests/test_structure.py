@@ -45,14 +45,21 @@ def test_imported_modules_print_and_parse_back(tools, rng):
 
 
 def test_initialisers_listed_as_inputs_are_constants(tools, rng):
-    model = tools.model([tools.node("Add", ["x", "w"])], {"x": (F, (2,)), "w": (F, (2,))}, constants={"w": np.ones(2, F)})
+    model = tools.model(
+        [tools.node("Add", ["x", "w"])], {"x": (F, (2,)), "w": (F, (2,))}, constants={"w": np.ones(2, F)}
+    )
     graph = tools.load(model).graph()
     assert [param.name for param in graph.params] == ["x"]
     assert isinstance(graph.bindings[0].operation.args[1], ConstantRef)
 
 
 def test_results_may_be_inputs_and_constants(tools):
-    model = tools.model([tools.node("Identity", ["x"]), tools.node("Identity", ["c"], ["z"])], {"x": (F, (2,))}, ["y", "z"], {"c": np.ones(3, F)})
+    model = tools.model(
+        [tools.node("Identity", ["x"]), tools.node("Identity", ["c"], ["z"])],
+        {"x": (F, (2,))},
+        ["y", "z"],
+        {"c": np.ones(3, F)},
+    )
     graph = tools.load(model).graph()
     assert isinstance(graph.results[0], GraphVar)
     assert graph.results[0] == graph.params[0]
@@ -71,7 +78,23 @@ def test_constant_nodes(tools, attributes, value):
     np.testing.assert_array_equal(got, value)
 
 
-@pytest.mark.parametrize("kind", ["bool", "int4", "uint4", "int8", "uint16", "int32", "uint64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float64"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "bool",
+        "int4",
+        "uint4",
+        "int8",
+        "uint16",
+        "int32",
+        "uint64",
+        "float16",
+        "bfloat16",
+        "float8_e4m3fn",
+        "float8_e5m2",
+        "float64",
+    ],
+)
 @pytest.mark.parametrize("raw", [True, False])
 def test_tensors_of_every_dtype(tools, kind, raw):
     import ml_dtypes
@@ -101,10 +124,16 @@ def test_nodes_are_sorted_where_needed(tools, rng):
 def test_cycles_double_definitions_and_missing_inputs(tools):
     inputs = {"x": (F, (3,))}
     assert "depends on its own result" in _refused(
-        tools, tools.model([tools.node("Neg", ["b"], ["a"]), tools.node("Neg", ["a"], ["b"])], inputs, ["a"]), "TND-M004"
+        tools,
+        tools.model([tools.node("Neg", ["b"], ["a"]), tools.node("Neg", ["a"], ["b"])], inputs, ["a"]),
+        "TND-M004",
     )
-    assert "defined already" in _refused(tools, tools.model([tools.node("Neg", ["x"]), tools.node("Relu", ["x"])], inputs), "TND-M004")
-    assert "'gone' is used by node 'Add#0'" in _refused(tools, tools.model([tools.node("Add", ["x", "gone"])], inputs), "TND-M004")
+    assert "defined already" in _refused(
+        tools, tools.model([tools.node("Neg", ["x"]), tools.node("Relu", ["x"])], inputs), "TND-M004"
+    )
+    assert "'gone' is used by node 'Add#0'" in _refused(
+        tools, tools.model([tools.node("Add", ["x", "gone"])], inputs), "TND-M004"
+    )
     assert "output 'y'" in _refused(tools, tools.model([tools.node("Neg", ["x"], ["z"])], inputs), "TND-M004")
 
 
@@ -134,7 +163,9 @@ def test_operators_that_no_plugin_brings_are_listed(tools):
 
 
 def test_operator_sets_newer_than_known_are_refused(tools):
-    assert "newest supported" in _refused(tools, tools.model([tools.node("Relu", ["x"])], {"x": (F, (3,))}, opset=99), "TND-M003")
+    assert "newest supported" in _refused(
+        tools, tools.model([tools.node("Relu", ["x"])], {"x": (F, (3,))}, opset=99), "TND-M003"
+    )
 
 
 def test_sparse_and_text_are_refused(tools):
@@ -152,18 +183,27 @@ def test_functions_of_the_model_are_inlined_with_attributes(tools, rng):
     inner.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
     function = helper.make_function("my", "Act", ["a", "bias"], ["c"], [inner, helper.make_node("Add", ["b", "bias"], ["c"])],
                                     [helper.make_opsetid("", 17)], ["slope"])  # fmt: skip
-    nodes = [helper.make_node("Act", ["x", "k"], ["h"], domain="my", slope=0.25, name="first"), tools.node("Act", ["h", "k"], domain="my", slope=0.5)]
+    nodes = [
+        helper.make_node("Act", ["x", "k"], ["h"], domain="my", slope=0.25, name="first"),
+        tools.node("Act", ["h", "k"], domain="my", slope=0.5),
+    ]
     model = tools.model(nodes, {"x": (F, ("n",)), "k": (F, (1,))}, functions=[function], domains=["my"])
     x, k = rng.normal(size=4).astype(F), np.ones(1, F)
     module = tools.check(model, x, k)
     assert module.graph().bindings[0].source == "first/LeakyRelu#0"
-    assert [binding.operation.attrs.get("alpha") for binding in module.graph().bindings if binding.operation.op == "leaky_relu"] == [0.25, 0.5]
+    assert [
+        binding.operation.attrs.get("alpha")
+        for binding in module.graph().bindings
+        if binding.operation.op == "leaky_relu"
+    ] == [0.25, 0.5]
 
 
 def test_functions_that_call_themselves_are_refused(tools):
     function = helper.make_function("my", "Loop", ["a"], ["b"], [helper.make_node("Loop", ["a"], ["b"], domain="my")],
                                     [helper.make_opsetid("my", 1)])  # fmt: skip
-    model = tools.model([tools.node("Loop", ["x"], domain="my")], {"x": (F, (1,))}, functions=[function], domains=["my"])
+    model = tools.model(
+        [tools.node("Loop", ["x"], domain="my")], {"x": (F, (1,))}, functions=[function], domains=["my"]
+    )
     assert "must not call themselves" in _refused(tools, model, "TND-X002")
 
 
@@ -191,7 +231,12 @@ def test_conditions_on_sizes_are_decided_where_possible(tools):
 
 @pytest.mark.parametrize(
     ("inputs", "code"),
-    [({"z": (1,)}, "TND-U001"), ({"x": (1, 2)}, "TND-U002"), ({"x": ("not a name",)}, "TND-U005"), ({"x": (-1,)}, "TND-U005")],
+    [
+        ({"z": (1,)}, "TND-U001"),
+        ({"x": (1, 2)}, "TND-U002"),
+        ({"x": ("not a name",)}, "TND-U005"),
+        ({"x": (-1,)}, "TND-U005"),
+    ],
 )
 def test_wrong_overrides(tools, inputs, code):
     _refused(tools, tools.model([tools.node("Relu", ["x"])], {"x": (F, (3,))}), code, inputs=inputs)

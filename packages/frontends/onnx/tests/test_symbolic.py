@@ -66,7 +66,11 @@ def test_sizes_as_data_become_shape_values(tools):
 
 
 def test_range_over_a_symbol(tools):
-    nodes = [tools.node("Shape", ["x"], ["s"]), tools.node("Squeeze", ["s"], ["n"]), tools.node("Range", ["two", "n", "three"])]
+    nodes = [
+        tools.node("Shape", ["x"], ["s"]),
+        tools.node("Squeeze", ["s"], ["n"]),
+        tools.node("Range", ["two", "n", "three"]),
+    ]
     model = tools.model(nodes, {"x": (F, ("n",))}, constants=_ints(two=2, three=3))
     for size in (1, 2, 3, 9):
         tools.check(model, np.zeros(size, F))
@@ -94,7 +98,9 @@ def test_broadcast_of_different_sizes_is_checked_at_run_time(tools, rng):
 
 def test_overrides_make_a_fixed_batch_symbolic(tools, rng):
     nodes = [tools.node("Reshape", ["x", "flat"], ["a"]), tools.node("MatMul", ["a", "w"])]
-    model = tools.model(nodes, {"x": (F, (1, 2, 3))}, constants={**_ints(flat=[1, 6]), "w": rng.normal(size=(6, 4)).astype(F)})
+    model = tools.model(
+        nodes, {"x": (F, (1, 2, 3))}, constants={**_ints(flat=[1, 6]), "w": rng.normal(size=(6, 4)).astype(F)}
+    )
     module = tools.load(model, inputs={"x": ("batch", 2, 3)})
     assert module.graph().results[0].tensor.dims[0] == Var("batch")
     x = rng.normal(size=(5, 2, 3)).astype(F)
@@ -110,7 +116,9 @@ def test_overrides_fix_a_symbol_and_bounds_of_one_value_do_too(tools):
 
 
 def test_formulas_of_symbols_in_inputs(tools):
-    model = tools.model([tools.node("Relu", ["b"])], {"a": (F, ("past",)), "b": (F, ("past + 1",)), "c": (F, ("not a formula",))})
+    model = tools.model(
+        [tools.node("Relu", ["b"])], {"a": (F, ("past",)), "b": (F, ("past + 1",)), "c": (F, ("not a formula",))}
+    )
     types = [param.tensor.dims[0] for param in tools.load(model).graph().params]
     assert types[1] == Var("past") + 1
     assert types[2] == Var("not_a_formula")
@@ -140,7 +148,10 @@ def test_random_shape_arithmetic(tools, data):
         a, b = (f"v{data.draw(st.integers(0, count - 1))}" for _ in range(2))
         op = data.draw(st.sampled_from(["Add", "Mul", "Min", "Max", "Div", "Where", "AddOne"]))
         if op == "Where":
-            nodes += [tools.node("Less", [a, b], [f"c{count}"]), tools.node("Where", [f"c{count}", a, b], [f"v{count}"])]
+            nodes += [
+                tools.node("Less", [a, b], [f"c{count}"]),
+                tools.node("Where", [f"c{count}", a, b], [f"v{count}"]),
+            ]
         elif op == "AddOne":
             nodes.append(tools.node("Add", [a, "k"], [f"v{count}"]))
         else:
@@ -149,5 +160,7 @@ def test_random_shape_arithmetic(tools, data):
     nodes.append(tools.node("Identity", [f"v{count - 1}"]))
     model = tools.model(nodes, {"x": (F, ("n", "m"))}, constants=_ints(k=[1, 2]))
     module = tools.check(model, np.zeros((2, 3), F))
-    assert all(not isinstance(binding.operation, Call) or binding.operation.op != "add" for binding in module.graph().bindings)
+    assert all(
+        not isinstance(binding.operation, Call) or binding.operation.op != "add" for binding in module.graph().bindings
+    )
     assert isinstance(model, onnx.ModelProto)

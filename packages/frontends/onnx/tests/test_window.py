@@ -10,7 +10,9 @@ from tondo.diagnostics import TondoError
 F = "float32"
 
 
-@pytest.mark.parametrize("pad", [{"pads": [1, 0, 2, 1]}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"}, {"auto_pad": "VALID"}])
+@pytest.mark.parametrize(
+    "pad", [{"pads": [1, 0, 2, 1]}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"}, {"auto_pad": "VALID"}]
+)
 @pytest.mark.parametrize("strides", [[1, 1], [2, 3]])
 def test_conv_padding(tools, rng, pad, strides):
     node = tools.node("Conv", ["x", "w", "b"], strides=strides, group=2, **pad)
@@ -28,7 +30,13 @@ def test_same_padding_of_symbolic_sizes(tools, rng):
 
 @pytest.mark.parametrize(
     "extra",
-    [{"pads": [1, 1, 0, 1]}, {"output_padding": [1, 0]}, {"output_shape": [10, 9]}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"}],
+    [
+        {"pads": [1, 1, 0, 1]},
+        {"output_padding": [1, 0]},
+        {"output_shape": [10, 9]},
+        {"auto_pad": "SAME_UPPER"},
+        {"auto_pad": "SAME_LOWER"},
+    ],
 )
 def test_conv_transpose(tools, rng, extra):
     node = tools.node("ConvTranspose", ["x", "w"], strides=[2, 2], **extra)
@@ -41,7 +49,9 @@ def test_conv_transpose(tools, rng, extra):
 @pytest.mark.parametrize("size", [5, 6, 7, 8])
 def test_pool_ceil_mode(tools, rng, op, ceil, size):
     node = tools.node(op, ["x"], kernel_shape=[3, 2], strides=[2, 3], pads=[1, 0, 1, 1], ceil_mode=ceil)
-    tools.check(tools.model([node], {"x": (F, ("n", 2, size, size))}, opset=19), rng.normal(size=(1, 2, size, size)).astype(F))
+    tools.check(
+        tools.model([node], {"x": (F, ("n", 2, size, size))}, opset=19), rng.normal(size=(1, 2, size, size)).astype(F)
+    )
 
 
 def test_pool_counts_padding_on_request(tools, rng):

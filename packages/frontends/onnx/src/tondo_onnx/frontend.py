@@ -81,8 +81,11 @@ class OnnxFrontend:
             return parse_model(bytes(source), "<bytes>"), "<bytes>", options.base
         if _is_model(source):
             return source, "<model>", options.base  # type: ignore[return-value]  # told apart without importing onnx
-        return fail("TND-M001", f"a {type(source).__qualname__} is not an ONNX model",
-                    help="pass the path of an .onnx file, its bytes, or an onnx.ModelProto")
+        return fail(
+            "TND-M001",
+            f"a {type(source).__qualname__} is not an ONNX model",
+            help="pass the path of an .onnx file, its bytes, or an onnx.ModelProto",
+        )
 
 
 def _is_model(source: object) -> bool:

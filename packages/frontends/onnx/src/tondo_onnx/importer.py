@@ -39,6 +39,7 @@ from tondo_onnx.signature import input_types
 
 _IR_WITH_OPSETS: Final = 3
 """Version of the format from which on a model must import operator sets."""
+_AT_NODE_HELP: Final = "correct the node where the model is made, and export it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ class _Importer:
     def run(self) -> IRModule:
         """Convert the whole model."""
         if self.model.ir_version >= _IR_WITH_OPSETS and not self.model.opset_import:
-            fail("TND-M004", "the model imports no operator set", help="the file is incomplete; copy or export it again")
+            fail(
+                "TND-M004", "the model imports no operator set", help="the file is incomplete; copy or export it again"
+            )
         graph = self.model.graph
         types = input_types(graph, self.options, self.builder.dims, self.builder.names, self.limits)
         params = {name: self.builder.parameter(name, kind) for name, kind in types.items()}
@@ -115,8 +118,12 @@ class _Importer:
         versions = {domain_of(entry.domain): entry.version for entry in imports}
         version = versions.setdefault("", standard)
         if version > NEWEST:
-            fail("TND-M003", f"the model uses operator set {version}, the newest supported one is {NEWEST}",
-                 span=Span(self.place), help=f"export the model with opset_version={NEWEST}")
+            fail(
+                "TND-M003",
+                f"the model uses operator set {version}, the newest supported one is {NEWEST}",
+                span=Span(self.place),
+                help=f"export the model with opset_version={NEWEST}",
+            )
         if version < 1:
             fail("TND-M004", f"the model uses operator set {version}")
         return versions
@@ -150,8 +157,11 @@ class _Importer:
         try:
             return frame.find(name)
         except KeyError:
-            return fail("TND-M004", f"'{name}' is used by {user}, but nothing defines it",
-                        help="the model is incomplete; export it again")
+            return fail(
+                "TND-M004",
+                f"'{name}' is used by {user}, but nothing defines it",
+                help="the model is incomplete; export it again",
+            )
 
     # -- nodes
 
@@ -187,7 +197,9 @@ class _Importer:
 
     def _broken(self, node: NodeProto, name: str, frame: _Frame) -> tuple[Value, ...]:
         """Check a node whose inputs could not be converted as far as that is possible without them."""
-        known = self.functions.find(node) or find_converter(domain_of(node.domain), node.op_type, self._version(node, frame))
+        known = self.functions.find(node) or find_converter(
+            domain_of(node.domain), node.op_type, self._version(node, frame)
+        )
         if known is None and not _has_standard_function(node):
             self.problems.add(_operator(node, frame), "unknown operator", name)
         return ()
@@ -239,8 +251,12 @@ class _Importer:
 
     def _deeper(self, frame: _Frame) -> int:
         if frame.depth >= self.limits.nesting:
-            exceed("the depth of nested graphs and functions", frame.depth + 1, self.limits.nesting,
-                   "functions must not call themselves")
+            exceed(
+                "the depth of nested graphs and functions",
+                frame.depth + 1,
+                self.limits.nesting,
+                "functions must not call themselves",
+            )
         return frame.depth + 1
 
     def _call(
@@ -290,7 +306,9 @@ def _at_node(error: TondoError, node: NodeProto, name: str) -> TondoError:
     """Return ``error`` with the node in its notes, unless a node inside it stands there already."""
     where = f"at node '{name}' ({node.op_type})"
     located = [
-        entry if any(note.startswith("at node ") for note in entry.notes) else replace(entry, notes=(*entry.notes, where))
+        entry
+        if any(note.startswith("at node ") for note in entry.notes)
+        else replace(entry, notes=(*entry.notes, where), help=entry.help or _AT_NODE_HELP)
         for entry in error.diagnostics
     ]
     return TondoError(*located)
@@ -300,7 +318,10 @@ def _check_outputs(declared: Sequence[ValueInfoProto], results: Sequence[Value])
     for value, result in zip(declared, results, strict=True):
         wanted = value.type.tensor_type.elem_type
         if value.type.WhichOneof("value") == "tensor_type" and wanted and known_dtype(wanted) != result.dtype:
-            fail("TND-M004", f"output '{value.name}' is declared as {type_name(wanted)}, the graph computes {result.dtype}")
+            fail(
+                "TND-M004",
+                f"output '{value.name}' is declared as {type_name(wanted)}, the graph computes {result.dtype}",
+            )
 
 
 __all__ = ["MissingOperator", "import_model"]

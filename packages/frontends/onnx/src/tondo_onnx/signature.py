@@ -83,7 +83,9 @@ def _combine(op: ast.operator, a: Expr, b: Expr) -> Expr | None:
             return None
 
 
-def input_types(graph: GraphProto, options: LoadOptions, dims: Dimensions, names: Names, limits: Limits) -> dict[str, TensorType]:
+def input_types(
+    graph: GraphProto, options: LoadOptions, dims: Dimensions, names: Names, limits: Limits
+) -> dict[str, TensorType]:
     """Return the types of the inputs of the model by name, in order; initialisers are no inputs.
 
     Raises:
@@ -92,7 +94,12 @@ def input_types(graph: GraphProto, options: LoadOptions, dims: Dimensions, names
     stored = {tensor.name for tensor in graph.initializer} | {tensor.values.name for tensor in graph.sparse_initializer}
     inputs = [value for value in graph.input if value.name not in stored]
     _check_overrides(inputs, options)
-    plain = [dim.dim_param for value in inputs if value.name not in options.inputs for dim in value.type.tensor_type.shape.dim]
+    plain = [
+        dim.dim_param
+        for value in inputs
+        if value.name not in options.inputs
+        for dim in value.type.tensor_type.shape.dim
+    ]
     chosen = [dim for shape in options.inputs.values() for dim in shape if isinstance(dim, str)]
     symbols = Symbols(dims, names, [*chosen, *plain])
     return {value.name: _input_type(value, options.inputs, symbols, limits) for value in inputs}
@@ -107,27 +114,46 @@ def _check_overrides(inputs: Sequence[ValueInfoProto], options: LoadOptions) -> 
         seen.add(name)
     for name, shape in options.inputs.items():
         if name not in seen:
-            fail("TND-U001", f"the model has no input '{name}'", notes=[f"inputs: {', '.join(known) or 'none'}"],
-                 help=suggest(name, known))
+            fail(
+                "TND-U001",
+                f"the model has no input '{name}'",
+                notes=[f"inputs: {', '.join(known) or 'none'}"],
+                help=suggest(name, known),
+            )
         for dim in shape:
             if isinstance(dim, str) and not dim.isidentifier():
-                fail("TND-U005", f"'{dim}' is not a name for a dimension of input '{name}'", help="use letters, digits and _")
+                fail(
+                    "TND-U005",
+                    f"'{dim}' is not a name for a dimension of input '{name}'",
+                    help="use letters, digits and _",
+                )
             if isinstance(dim, int) and dim < 0:
-                fail("TND-U005", f"{dim} is not a size for a dimension of input '{name}'",
-                     help="write a name to make a dimension symbolic: [batch, 3, 224, 224]")
+                fail(
+                    "TND-U005",
+                    f"{dim} is not a size for a dimension of input '{name}'",
+                    help="write a name to make a dimension symbolic: [batch, 3, 224, 224]",
+                )
 
 
-def _input_type(value: ValueInfoProto, overrides: Mapping[str, Sequence[int | str]], symbols: Symbols, limits: Limits) -> TensorType:
+def _input_type(
+    value: ValueInfoProto, overrides: Mapping[str, Sequence[int | str]], symbols: Symbols, limits: Limits
+) -> TensorType:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        fail("TND-M005", f"input '{value.name}' is not a tensor but a {(kind or 'value without a type').removesuffix('_type')}",
-             help="export the model with tensors as inputs")
+        fail(
+            "TND-M005",
+            f"input '{value.name}' is not a tensor but a {(kind or 'value without a type').removesuffix('_type')}",
+            help="export the model with tensors as inputs",
+        )
     tensor = value.type.tensor_type
     dtype = dtype_of(tensor.elem_type, f"input '{value.name}'")
     override = overrides.get(value.name)
     if override is None and not tensor.HasField("shape"):
-        fail("TND-M005", f"the rank of input '{value.name}' is unknown",
-             help=f"give its shape: inputs: {{{value.name}: [batch, ...]}}")
+        fail(
+            "TND-M005",
+            f"the rank of input '{value.name}' is unknown",
+            help=f"give its shape: inputs: {{{value.name}: [batch, ...]}}",
+        )
     rank = len(tensor.shape.dim) if tensor.HasField("shape") else len(override or ())
     if rank > limits.rank:
         exceed(f"the rank of input '{value.name}'", rank, limits.rank)

@@ -14,8 +14,26 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tondo.ir import (
-    INT64, Atom, Attrs, Binding, Call, Const, ConstantData, ConstantRef, DType, Expr, GraphFunction, GraphVar, OpCall, Operator,
-    MatchShape, ShapeValue, TensorType, cast, dims, dtype,
+    INT64,
+    Atom,
+    Attrs,
+    Binding,
+    Call,
+    Const,
+    ConstantData,
+    ConstantRef,
+    DType,
+    Expr,
+    GraphFunction,
+    GraphVar,
+    MatchShape,
+    OpCall,
+    Operator,
+    ShapeValue,
+    TensorType,
+    cast,
+    dims,
+    dtype,
 )
 from tondo_onnx.build.dims import Dimensions, static
 from tondo_onnx.build.fold import EVALUATORS, Request, evaluate
@@ -50,7 +68,7 @@ class Builder:
 
     # -- values
 
-    def parameter(self, name: str, type: TensorType) -> Value:  # noqa: A002
+    def parameter(self, name: str, type: TensorType) -> Value:
         """Return a parameter of the function; ``name`` is claimed."""
         return Value(type, GraphVar(self.names.claim(name), type), None, name)
 
@@ -99,7 +117,7 @@ class Builder:
                 return (known,)
         return self._emit(Call(op, tuple(self.atom(arg) for arg in args), frozen), types, op)
 
-    def _evaluate(self, op: str, args: Sequence[Value], attrs: Attrs, type: TensorType) -> Value | None:  # noqa: A002
+    def _evaluate(self, op: str, args: Sequence[Value], attrs: Attrs, type: TensorType) -> Value | None:
         if op not in EVALUATORS:
             return None
         shape = static(type.dims)
@@ -110,7 +128,9 @@ class Builder:
         elements = evaluate(op, Request(args, attrs, shape, type.dtype, self.dims))
         return None if elements is None else self.known(elements, type.dtype, op)
 
-    def _emit(self, operation: Call | ShapeValue | MatchShape, types: Sequence[TensorType], stem: str) -> tuple[Value, ...]:
+    def _emit(
+        self, operation: Call | ShapeValue | MatchShape, types: Sequence[TensorType], stem: str
+    ) -> tuple[Value, ...]:
         made: list[Value] = []
         variables: list[GraphVar] = []
         for position, kind in enumerate(types):
@@ -124,7 +144,9 @@ class Builder:
         """Return ``value`` taken to be of ``shape``, which is checked at run time; itself if it is known to be."""
         if all(a == b for a, b in zip(value.dims, shape, strict=True)):
             return value
-        (result,) = self._emit(MatchShape(self.atom(value), tuple(shape)), (TensorType(tuple(shape), value.dtype),), value.hint)
+        (result,) = self._emit(
+            MatchShape(self.atom(value), tuple(shape)), (TensorType(tuple(shape), value.dtype),), value.hint
+        )
         return result
 
     # -- tensors
@@ -173,7 +195,9 @@ class Builder:
         renamed: dict[str, GraphVar] = {}
         bindings = [self._renamed(binding, renamed) for binding in self.bindings]
         inputs = tuple(param.atom for param in params if isinstance(param.atom, GraphVar))
-        return GraphFunction("main", inputs, tuple(bindings), tuple(_new(atom, renamed) for atom in final), Attrs(attrs))
+        return GraphFunction(
+            "main", inputs, tuple(bindings), tuple(_new(atom, renamed) for atom in final), Attrs(attrs)
+        )
 
     def _renamed(self, binding: Binding, renamed: dict[str, GraphVar]) -> Binding:
         operation = binding.operation

@@ -186,7 +186,11 @@ def _gather(request: Request) -> np.ndarray:
     data, indices = request.arrays
     if indices.dtype == object:
         raise Unknown
-    return np.take(data, indices.astype(np.int64), axis=request.integer("axis", 0), mode="wrap" if data.size else "raise")
+    axis = request.integer("axis", 0)
+    places = indices.astype(np.int64)
+    if np.any((places < -data.shape[axis]) | (places >= data.shape[axis])):
+        raise Unknown
+    return np.take(data, places, axis=axis)
 
 
 def _slice(request: Request) -> np.ndarray:
@@ -257,7 +261,12 @@ def _fill(request: Request) -> np.ndarray:
 
 def _range(request: Request) -> np.ndarray:
     start, step = _element(request.attr("start", 0)), _element(request.attr("step", 1))
-    if isinstance(start, Expr) or isinstance(step, Expr) or not isinstance(start, (int, float)) or not isinstance(step, (int, float)):
+    if (
+        isinstance(start, Expr)
+        or isinstance(step, Expr)
+        or not isinstance(start, (int, float))
+        or not isinstance(step, (int, float))
+    ):
         raise Unknown
     count = request.shape[0]
     if request.dtype.is_float:

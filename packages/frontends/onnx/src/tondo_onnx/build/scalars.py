@@ -10,7 +10,23 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tondo.ir import BOOL, INT64, Const, DType, Expr, as_expr, cast, compare, floordiv, floormod, logical_and, logical_or, maximum, minimum, select
+from tondo.ir import (
+    BOOL,
+    INT64,
+    Const,
+    DType,
+    Expr,
+    as_expr,
+    cast,
+    compare,
+    floordiv,
+    floormod,
+    logical_and,
+    logical_or,
+    maximum,
+    minimum,
+    select,
+)
 from tondo.ir.expr import CompareOp
 from tondo_onnx.build.dims import Dimensions
 from tondo_onnx.build.values import Element, Ratio, fraction

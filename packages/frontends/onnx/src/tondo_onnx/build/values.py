@@ -34,7 +34,7 @@ class Value:
 
     __slots__ = ("atom", "elements", "hint", "type")
 
-    def __init__(self, type: TensorType, atom: Atom | None, elements: np.ndarray | None, hint: str) -> None:  # noqa: A002
+    def __init__(self, type: TensorType, atom: Atom | None, elements: np.ndarray | None, hint: str) -> None:
         """Take the parts; ``atom`` or ``elements`` must be there."""
         self.type = type
         self.atom = atom

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from tondo_onnx.build.values import Value
-from tondo_onnx.nodes.site import Converter, Site, Versions, since
 from tondo_onnx.nodes.agreement import broadcastable
+from tondo_onnx.nodes.site import Converter, Site, Versions, since
 
 
 def aligned(site: Site) -> tuple[Value, Value]:
@@ -77,7 +77,7 @@ def _bit_shift(site: Site) -> Value:
 def _prelu(site: Site) -> Value:
     """Convert PRelu; before operator set 7 a slope of one dimension belongs to the channels."""
     x, slope = site.arg(0), site.arg(1)
-    if site.version < 7 and slope.rank == 1 and x.rank > 1:  # noqa: PLR2004  operator-set version
+    if site.version < 7 and slope.rank == 1 and x.rank > 1:
         slope = site.reshape(slope, (*slope.dims, *[1] * (x.rank - 2)))
     return _call(site, "prelu", x, slope)
 

@@ -16,7 +16,7 @@ def _factors(site: Site, a: Value, b: Value) -> tuple[Value, ...]:
     agreement = Agreement(site, (a, b))
     if a.rank and b.rank:
         agreement.equal((0, a.rank - 1), (1, max(b.rank - 2, 0)))
-    if min(a.rank, b.rank) > 2:  # noqa: PLR2004  there are batches on both sides
+    if min(a.rank, b.rank) > 2:
         agreement.broadcast((2, 2))
     return agreement.values()
 

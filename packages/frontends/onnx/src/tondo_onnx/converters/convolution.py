@@ -20,7 +20,7 @@ def _kernel(site: Site, weight: Value) -> tuple[int, ...]:
 
 
 def _attrs(site: Site, x: Value, weight: Value) -> dict[str, object]:
-    if x.rank < 3 or weight.rank != x.rank:  # noqa: PLR2004  batch, channels, one spatial dimension
+    if x.rank < 3 or weight.rank != x.rank:
         site.invalid(f"the input has rank {x.rank}, the weights have rank {weight.rank}")
     window = window_of(site, _kernel(site, weight), x.dims[2:])
     return {
@@ -38,6 +38,8 @@ def _conv(site: Site) -> Value:
 def _conv_transpose(site: Site) -> Value:
     x, weight, bias = site.arg(0), site.arg(1), site.optional(2)
     spatial, kernel = x.dims[2:], _kernel(site, weight)
+    if weight.rank != x.rank:
+        site.invalid(f"the input has rank {x.rank}, the weights have rank {weight.rank}")
     ones, zeros = [1] * len(spatial), [0] * len(spatial)
     strides = site.attributes.ints_or("strides", ones)
     dilations = site.attributes.ints_or("dilations", ones)
@@ -46,7 +48,8 @@ def _conv_transpose(site: Site) -> Value:
     pads, extra = _transposed_pads(site, spatial, strides, reach, extra)
     return site.call(
         "conv_transpose", x, weight, *([bias] if bias is not None else []),
-        strides=strides, dilations=dilations, pads=pads, output_padding=extra, groups=site.attributes.integer("group", 1),
+        strides=strides, dilations=dilations, pads=pads, output_padding=extra,
+        groups=site.attributes.integer("group", 1),
     )  # fmt: skip
 
 
@@ -67,7 +70,9 @@ def _transposed_pads(
             size = spatial[axis]
             if not isinstance(size, Const):
                 site.refuse("output_shape with a symbolic dimension")
-            total = strides[axis] * (int(size.value) - 1) + extra[axis] + reach[axis] - wanted[len(wanted) - rank + axis]
+            total = (
+                strides[axis] * (int(size.value) - 1) + extra[axis] + reach[axis] - wanted[len(wanted) - rank + axis]
+            )
         if total < 0:
             extra[axis] -= total
             total = 0

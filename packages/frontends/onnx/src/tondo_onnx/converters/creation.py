@@ -46,7 +46,11 @@ def _constant_of_shape(site: Site) -> Value:
 
 def _eye_like(site: Site) -> Value:
     x = site.arg(0)
-    kind = dtype_of(site.attributes.integer("dtype"), f"the result of {site.label}") if "dtype" in site.attributes else x.dtype
+    kind = (
+        dtype_of(site.attributes.integer("dtype"), f"the result of {site.label}")
+        if "dtype" in site.attributes
+        else x.dtype
+    )
     return site.call("eye", shape=plains(x.dims), k=site.attributes.integer("k", 0), dtype=kind)
 
 
@@ -76,7 +80,11 @@ def _element(site: Site, position: int) -> int | float | Expr:
     if isinstance(item, Expr):
         return item
     number: int | float = item.item() if isinstance(item, np.generic) else item
-    if isinstance(number, float) and number == int(number) and any(value is not None and value.numbers is None for value in site.inputs):
+    if (
+        isinstance(number, float)
+        and number == int(number)
+        and any(value is not None and value.numbers is None for value in site.inputs)
+    ):
         return int(number)
     return number
 
@@ -101,12 +109,13 @@ def _one_hot(site: Site) -> Value:
     numbers = values.numbers
     if not indices.dtype.is_integer:
         indices = site.cast(indices, INT64)
-    if numbers is not None and numbers.size == 2:  # noqa: PLR2004  off and on
+    if numbers is not None and numbers.size == 2:
         off, on = (_number(item, values.dtype) for item in numbers.reshape(-1))
         return site.call("one_hot", indices, depth=plain(depth), axis=axis, on=on, off=off, dtype=values.dtype)
     mask = site.cast(site.call("one_hot", indices, depth=plain(depth), axis=axis, on=1, off=0, dtype=INT64), BOOL)
     off_value, on_value = (
-        site.reshape(site.call("slice", values, axes=(0,), starts=(i,), ends=(i + 1,), steps=(1,)), ()) for i in range(2)
+        site.reshape(site.call("slice", values, axes=(0,), starts=(i,), ends=(i + 1,), steps=(1,)), ())
+        for i in range(2)
     )
     return site.call("where", mask, on_value, off_value)
 

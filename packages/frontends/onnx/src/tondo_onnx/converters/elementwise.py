@@ -46,7 +46,9 @@ def _gelu(site: Site) -> Value:
 
 def _is_inf(site: Site) -> Value:
     flags = site.attributes
-    return site.call("isinf", site.arg(0), positive=flags.flag("detect_positive", True), negative=flags.flag("detect_negative", True))
+    return site.call(
+        "isinf", site.arg(0), positive=flags.flag("detect_positive", True), negative=flags.flag("detect_negative", True)
+    )
 
 
 def _is_nan(site: Site) -> Value:
@@ -68,7 +70,9 @@ def _clip(site: Site, low: float | None, high: float | None) -> Value:
 def _clip_inputs(site: Site) -> Value:
     x, low, high = site.arg(0), site.optional(1), site.optional(2)
     if all(bound is None or (bound.numbers is not None and bound.numbers.size == 1) for bound in (low, high)):
-        return _clip(site, *[None if bound is None else site.number(position) for position, bound in ((1, low), (2, high))])
+        return _clip(
+            site, *[None if bound is None else site.number(position) for position, bound in ((1, low), (2, high))]
+        )
     if low is not None and high is not None:
         return site.call("clip_between", x, low, high)
     return site.call("max", x, low) if low is not None else site.call("min", x, site.arg(2))
@@ -94,7 +98,11 @@ def _cast_like(site: Site) -> Value:
 
 def _cast_to(site: Site, x: Value, target: DType) -> Value:
     """Convert ``x``; the float8 types saturate in ONNX unless the node says otherwise."""
-    if not target.kind.startswith("float8") or x.dtype.kind.startswith("float8") or not site.attributes.flag("saturate", True):
+    if (
+        not target.kind.startswith("float8")
+        or x.dtype.kind.startswith("float8")
+        or not site.attributes.flag("saturate", True)
+    ):
         return site.cast(x, target)
     highest = float(_finite_max(target))
     bounded = site.call("clip", x, low=-highest, high=highest) if x.dtype.is_float else x
@@ -107,7 +115,7 @@ def _finite_max(target: DType) -> float:
 
 
 def _dropout_mask_kind(site: Site) -> DType:
-    return BOOL if site.version >= 10 else site.arg(0).dtype  # noqa: PLR2004  operator-set version
+    return BOOL if site.version >= 10 else site.arg(0).dtype
 
 
 def _dropout(site: Site) -> tuple[Value, ...]:
@@ -141,7 +149,9 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "Identity": since(identity),
     "Elu": since(scaled("elu", alpha=1.0)),
     "Celu": since(scaled("celu", alpha=1.0)),
-    "Selu": since(1, scaled("selu", alpha=1.6732, gamma=1.0507), 6, scaled("selu", alpha=_SELU_ALPHA, gamma=_SELU_GAMMA)),
+    "Selu": since(
+        1, scaled("selu", alpha=1.6732, gamma=1.0507), 6, scaled("selu", alpha=_SELU_ALPHA, gamma=_SELU_GAMMA)
+    ),
     "LeakyRelu": since(scaled("leaky_relu", alpha=0.01)),
     "ThresholdedRelu": since(scaled("thresholded_relu", alpha=1.0)),
     "HardSigmoid": since(scaled("hard_sigmoid", alpha=0.2, beta=0.5)),

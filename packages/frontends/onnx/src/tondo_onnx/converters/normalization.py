@@ -20,7 +20,7 @@ def _batch_norm(site: Site) -> tuple[Value, ...]:
         site.refuse("outputs of training")
     x, scale, bias, mean, variance = (site.arg(position) for position in range(5))
     epsilon = site.attributes.number("epsilon", 1e-5)
-    if not site.attributes.flag("spatial", True) and x.rank > 2:  # noqa: PLR2004  statistics per element, not per channel
+    if not site.attributes.flag("spatial", True) and x.rank > 2:
         spread = site.call("sqrt", site.call("add", variance, site.scalar(epsilon, variance.dtype)))
         normal = site.call("div", site.call("sub", x, mean), spread)
         return (site.call("add", site.call("mul", normal, scale), bias),)

@@ -26,7 +26,9 @@ def _max_pool(site: Site) -> tuple[Value, ...]:
     _, attrs = _window(site, x)
     if not site.wants(1):
         return (site.call("max_pool", x, **attrs),)
-    return site.call_many("max_pool", (x,), 2, **attrs, indices=True, column_major=site.attributes.flag("storage_order"))
+    return site.call_many(
+        "max_pool", (x,), 2, **attrs, indices=True, column_major=site.attributes.flag("storage_order")
+    )
 
 
 def _average_pool(site: Site) -> Value:

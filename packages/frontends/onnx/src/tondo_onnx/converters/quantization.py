@@ -35,8 +35,10 @@ def _quantize(site: Site) -> Value:
     if scale.rank > 1:
         scale, zero = _blocks(site, x, scale), None if zero is None else _blocks(site, x, zero)
         return _quantized_elementwise(site, x, scale, zero, target)
-    if target.bits < 8:  # noqa: PLR2004  bits of a byte
-        return _quantized_elementwise(site, x, _along(site, x, scale), None if zero is None else _along(site, x, zero), target)
+    if target.bits < 8:
+        return _quantized_elementwise(
+            site, x, _along(site, x, scale), None if zero is None else _along(site, x, zero), target
+        )
     scale, zero = _one(site, scale) or scale, _one(site, zero)
     args = [x, scale] if zero is None else [x, scale, zero]
     return site.call("quantize_linear", *args, axis=_axis(site, x), dtype=target)
@@ -55,7 +57,7 @@ def _dequantize(site: Site) -> Value:
     x, scale, zero = site.arg(0), site.arg(1), site.optional(2)
     named = site.attributes.integer("output_dtype", 0)
     target = dtype_of(named, f"the result of {site.label}") if named else scale.dtype
-    if x.dtype.is_integer and x.dtype.bits >= 8 and scale.rank <= 1:  # noqa: PLR2004  bits of a byte
+    if x.dtype.is_integer and x.dtype.bits >= 8 and scale.rank <= 1:
         single, shift = _one(site, scale) or scale, _one(site, zero)
         args = [x, single] if shift is None else [x, single, shift]
         return site.cast(site.call("dequantize_linear", *args, axis=_axis(site, x)), target)
@@ -82,7 +84,9 @@ def _blocks(site: Site, x: Value, param: Value) -> Value:
     if size < 1:
         site.invalid("parameters of several dimensions need a block_size")
     before, after = param.dims[: axis + 1], param.dims[axis + 1 :]
-    stretched = site.call("expand", site.reshape(param, (*before, 1, *after)), shape=plains((*before, Const(size), *after)))
+    stretched = site.call(
+        "expand", site.reshape(param, (*before, 1, *after)), shape=plains((*before, Const(size), *after))
+    )
     rows = site.dims.product((before[-1], Const(size)))
     flat = site.reshape(stretched, (*before[:-1], rows, *after))
     if site.dims.same(rows, x.dims[axis]):

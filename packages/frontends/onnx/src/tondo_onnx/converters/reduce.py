@@ -71,7 +71,7 @@ def _softmax(op: str) -> Converter:
 
 def _top_k(site: Site) -> tuple[Value, ...]:
     x = site.arg(0)
-    k = site.attributes.integer("k") if site.version < 10 else plain(site.sizes(1)[0])  # noqa: PLR2004  operator-set version
+    k = site.attributes.integer("k") if site.version < 10 else plain(site.sizes(1)[0])
     axis = site.axis(site.attributes.integer("axis", -1), x.rank)
     return site.call_many("top_k", (x,), 2, k=k, axis=axis, largest=site.attributes.flag("largest", True))
 

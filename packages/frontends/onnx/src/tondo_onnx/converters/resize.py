@@ -15,7 +15,13 @@ from tondo_onnx.build.values import Ratio, Value, fraction
 from tondo_onnx.nodes.site import Site, Versions, since
 
 _KEEP_STRETCH: Final = "stretch"
-_MODES: Final = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "trilinear": "linear", "cubic": "cubic"}
+_MODES: Final = {
+    "nearest": "nearest",
+    "linear": "linear",
+    "bilinear": "linear",
+    "trilinear": "linear",
+    "cubic": "cubic",
+}
 _COORDINATES: Final = frozenset(
     {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize"}
 )

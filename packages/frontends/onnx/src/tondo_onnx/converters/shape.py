@@ -81,8 +81,10 @@ def _rebatched(site: Site, x: Value, shape: list[Expr]) -> list[Expr]:
 
 def _flatten(site: Site) -> Value:
     x = site.arg(0)
-    axis = site.axis(site.attributes.integer("axis", 1), x.rank + 1) if site.attributes.integer("axis", 1) >= 0 else (
-        site.axis(site.attributes.integer("axis"), x.rank)
+    axis = (
+        site.axis(site.attributes.integer("axis", 1), x.rank + 1)
+        if site.attributes.integer("axis", 1) >= 0
+        else (site.axis(site.attributes.integer("axis"), x.rank))
     )
     return site.reshape(x, (site.dims.product(x.dims[:axis]), site.dims.product(x.dims[axis:])))
 

@@ -32,7 +32,9 @@ def _slice_inputs(site: Site) -> Value:
     return _sliced(site, starts, ends, axes, steps)
 
 
-def _sliced(site: Site, starts: Sequence[Expr], ends: Sequence[Expr], axes: Sequence[int], steps: Sequence[int]) -> Value:
+def _sliced(
+    site: Site, starts: Sequence[Expr], ends: Sequence[Expr], axes: Sequence[int], steps: Sequence[int]
+) -> Value:
     x = site.arg(0)
     if not len(starts) == len(ends) == len(axes) == len(steps):
         site.invalid("starts, ends, axes and steps have different lengths")
@@ -109,7 +111,9 @@ def _split(site: Site) -> tuple[Value, ...]:
     for part in parts[:count]:
         end = site.dims.simplify(begin + part)
         whole = is_const(begin, 0) and site.dims.same(end, size)
-        results.append(x if whole else site.call("slice", x, axes=(axis,), starts=(plain(begin),), ends=(plain(end),), steps=(1,)))
+        results.append(
+            x if whole else site.call("slice", x, axes=(axis,), starts=(plain(begin),), ends=(plain(end),), steps=(1,))
+        )
         begin = end
     return tuple(results)
 
@@ -188,7 +192,9 @@ def _padded(site: Site, pads: Sequence[Expr], axes: tuple[int, ...] | None, valu
 def _expand(site: Site) -> Value:
     x, shape = site.arg(0), site.sizes(1)
     offset = x.rank - len(shape)
-    if offset >= 0 and all(is_const(size, 1) or site.dims.same(size, x.dims[offset + i]) for i, size in enumerate(shape)):
+    if offset >= 0 and all(
+        is_const(size, 1) or site.dims.same(size, x.dims[offset + i]) for i, size in enumerate(shape)
+    ):
         return x
     return site.call("expand", x, shape=plains(shape))
 

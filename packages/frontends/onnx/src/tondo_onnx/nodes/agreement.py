@@ -32,6 +32,8 @@ class Agreement:
 
     def equal(self, *places: tuple[int, int]) -> None:
         """Make sizes equal; a place is the position of a value and an axis of it."""
+        if any(axis >= len(self._dims[value]) for value, axis in places):
+            return  # the operator refuses the ranks
         sizes = [self._dims[value][axis] for value, axis in places]
         reference = min(sizes, key=_complexity)
         for value, axis in places:
@@ -52,7 +54,9 @@ class Agreement:
 
     def values(self) -> tuple[Value, ...]:
         """Return the values, those with changed shapes checked at run time."""
-        return tuple(self._site.builder.match(value, dims) for value, dims in zip(self._values, self._dims, strict=True))
+        return tuple(
+            self._site.builder.match(value, dims) for value, dims in zip(self._values, self._dims, strict=True)
+        )
 
 
 def _complexity(size: Expr) -> int:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto, TypeProto, helper
 
 from tondo.diagnostics import fail
 from tondo.ir import Const, TensorType
 from tondo_onnx.build.values import Value
-
 
 _MAX_VERSION: Final = (1 << 31) - 1
 
@@ -54,7 +54,7 @@ def domain_of(domain: str) -> str:
 def use_of(function: FunctionProto, given: Mapping[str, AttributeProto]) -> FunctionUse:
     """Return the use of ``function`` with the attributes ``given``; defaults come from the function."""
     found = {proto.name: proto for proto in function.attribute_proto}
-    found.update({name: proto for name, proto in given.items()})
+    found.update(given)
     return FunctionUse(function, found)
 
 
@@ -81,7 +81,11 @@ def standard_function(
     concrete.attribute.extend(attributes.values())
     types = [b"" if value is None else _type_proto(value.type).SerializeToString() for value in inputs]
     body = FunctionProto()
-    body.ParseFromString(schema.get_context_dependent_function(concrete.SerializeToString(), types))
+    try:
+        body.ParseFromString(schema.get_context_dependent_function(concrete.SerializeToString(), types))
+    except (RuntimeError, DecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no reason is given"
+        fail("TND-M004", f"operator {node.op_type} cannot be expanded to its definition: {reason}")
     return FunctionUse(body, given) if body.node else None
 
 

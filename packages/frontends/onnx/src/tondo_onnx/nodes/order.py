@@ -44,8 +44,11 @@ def ordered(nodes: Sequence[NodeProto], defined: Iterable[str], label: Callable[
             if not name:
                 continue
             if name in producers or name in taken:
-                fail("TND-M004", f"{label(node, position)} defines '{name}', which is defined already",
-                     help="every value of a graph has one definition; the exporter wrote an invalid model")
+                fail(
+                    "TND-M004",
+                    f"{label(node, position)} defines '{name}', which is defined already",
+                    help="every value of a graph has one definition; the exporter wrote an invalid model",
+                )
             producers[name] = position
     needs = [{producers[name] for name in used_names(node) if name in producers} for node in nodes]
     if all(not sources or max(sources) < position for position, sources in enumerate(needs)):
@@ -71,6 +74,9 @@ def _sorted(nodes: Sequence[NodeProto], needs: list[set[int]], label: Callable[[
                 heappush(ready, user)
     if len(order) != len(nodes):
         stuck = next(position for position, count in enumerate(missing) if count)
-        fail("TND-M004", f"{label(nodes[stuck], stuck)} depends on its own result",
-             help="a graph must not have cycles; loops are written with Loop or Scan")
+        fail(
+            "TND-M004",
+            f"{label(nodes[stuck], stuck)} depends on its own result",
+            help="a graph must not have cycles; loops are written with Loop or Scan",
+        )
     return order

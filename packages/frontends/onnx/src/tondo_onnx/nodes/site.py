@@ -95,7 +95,9 @@ class Site:
         value = self.arg(position)
         if value.elements is None:
             self.refuse(f"input {position} decides the shape of the result, but depends on data")
-        return tuple(as_expr(item) if isinstance(item, Expr) else Const(int(item)) for item in value.elements.reshape(-1))
+        return tuple(
+            as_expr(item) if isinstance(item, Expr) else Const(int(item)) for item in value.elements.reshape(-1)
+        )
 
     def axes(self, position: int) -> tuple[int, ...] | None:
         """Return axes, from the attribute or (newer versions) the input ``position``; None if there are none."""

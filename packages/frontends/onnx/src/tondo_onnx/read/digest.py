@@ -19,7 +19,12 @@ def digest_of(model: ModelProto, files: ModelFiles, options: LoadOptions) -> str
         TondoError: TND-X001, TND-U006 for external data that cannot be read.
     """
     state = hashlib.sha256(model.SerializeToString(deterministic=True))
-    chosen = (sorted(options.inputs.items()), sorted(options.dimensions.items()), options.name, sorted(options.options.items()))
+    chosen = (
+        sorted(options.inputs.items()),
+        sorted(options.dimensions.items()),
+        options.name,
+        sorted(options.options.items()),
+    )
     state.update(repr(chosen).encode())
     places = {external_place(tensor)[0] for tensor in _external(model)}
     for place in sorted(places):

@@ -78,8 +78,11 @@ class ModelFiles:
             return os.open(leaf, _FLAGS, dir_fd=current)
         except OSError as error:
             if isinstance(error, FileNotFoundError):
-                fail("TND-U006", f"external data '{_shown(location)}' is missing",
-                     help="copy it next to the model: a model with external data is several files")
+                fail(
+                    "TND-U006",
+                    f"external data '{_shown(location)}' is missing",
+                    help="copy it next to the model: a model with external data is several files",
+                )
             _refuse(location, f"{error.strerror}: a link, or not a file of the model's folder")
         finally:
             os.close(current)
@@ -122,4 +125,4 @@ def _refuse(location: str, reason: str) -> NoReturn:
 
 def _shown(text: str) -> str:
     shown = ascii(text)[1:-1]
-    return shown if len(shown) <= 80 else f"{shown[:80]}..."  # noqa: PLR2004  one line of a terminal
+    return shown if len(shown) <= 80 else f"{shown[:80]}..."

@@ -55,7 +55,12 @@ def parse_model(data: bytes, place: str) -> onnx.ModelProto:
         TondoError: TND-M001 if it is no ONNX model, TND-M002 if it is a damaged one.
     """
     if not data:
-        fail("TND-M001", "the file is empty, not an ONNX model", span=Span(place))
+        fail(
+            "TND-M001",
+            "the file is empty, not an ONNX model",
+            span=Span(place),
+            help="copy, download or export the model again",
+        )
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -65,23 +70,40 @@ def parse_model(data: bytes, place: str) -> onnx.ModelProto:
         report = inspect_model(data)
         if report.problem is not None and not report.fields:
             _explain(data, place, "no field of a model was found")
-        fail("TND-M002", "the model has no graph", span=Span(place),
-             help="the file is incomplete, or is another kind of protobuf message; export or download it again")
+        fail(
+            "TND-M002",
+            "the model has no graph",
+            span=Span(place),
+            help="the file is incomplete, or is another kind of protobuf message; export or download it again",
+        )
     return model
 
 
 def _explain(data: bytes, place: str, reason: str) -> NoReturn:
     report = inspect_model(data)
-    if "ir_version" not in report.fields and not ({"graph", "opset_import"} & set(report.fields)) and not (
-        report.truncated and data[0] == 0x08  # noqa: PLR2004  the tag of ir_version
+    if (
+        "ir_version" not in report.fields
+        and not ({"graph", "opset_import"} & set(report.fields))
+        and not (report.truncated and data[0] == 0x08)
     ):
         looks = next((entry for entry in _LOOKS_LIKE if data.startswith(entry[0])), None)
         notes = [looks[1] if looks else report.problem or reason]
-        fail("TND-M001", "this is not an ONNX model", span=Span(place), notes=notes,
-             help=(looks[2] if looks else None) or "pass an .onnx file; other formats need their own frontend")
+        fail(
+            "TND-M001",
+            "this is not an ONNX model",
+            span=Span(place),
+            notes=notes,
+            help=(looks[2] if looks else None) or "pass an .onnx file; other formats need their own frontend",
+        )
     where = f"byte {report.offset} of {len(data)}"
     detail = report.problem or f"a message inside is malformed ({reason})"
     read = f"complete before that: {', '.join(dict.fromkeys(report.fields)) or 'nothing'}"
-    fail("TND-M002", f"the model file is damaged at {where}: {detail}", span=Span(place), notes=[read],
-         help="the file seems to be cut off; copy, download or export it again" if report.truncated
-         else "copy, download or export it again")
+    fail(
+        "TND-M002",
+        f"the model file is damaged at {where}: {detail}",
+        span=Span(place),
+        notes=[read],
+        help="the file seems to be cut off; copy, download or export it again"
+        if report.truncated
+        else "copy, download or export it again",
+    )

@@ -46,13 +46,15 @@ def external_place(tensor: TensorProto) -> tuple[str, int, int | None]:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     if "location" not in entries:
         fail("TND-M004", f"tensor '{tensor.name}' is stored externally, but its location is missing")
-    return entries["location"], _count(tensor, entries.get("offset", "0")), (
-        _count(tensor, entries["length"]) if "length" in entries else None
+    return (
+        entries["location"],
+        _count(tensor, entries.get("offset", "0")),
+        (_count(tensor, entries["length"]) if "length" in entries else None),
     )
 
 
 def _count(tensor: TensorProto, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):  # noqa: PLR2004  digits of an int64
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
         fail("TND-M004", f"tensor '{tensor.name}' has the external offset or length {text[:40]!r}")
     return int(text)
 
@@ -125,4 +127,8 @@ _FIELDS = {
 
 
 def _mismatch(name: str, got: str, wanted: str) -> NoReturn:
-    fail("TND-M004", f"{name} holds {got}, its shape needs {wanted}", help="the exporter wrote a damaged tensor; export again")
+    fail(
+        "TND-M004",
+        f"{name} holds {got}, its shape needs {wanted}",
+        help="the exporter wrote a damaged tensor; export again",
+    )

@@ -1,4 +1,7 @@
-"""Names in a model must be text. The protobuf parser hands out bytes where the UTF-8 is damaged; nothing else may see that."""
+"""Names in a model must be text.
+
+The protobuf parser hands out bytes where the UTF-8 is damaged; nothing behind this check sees them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,11 @@ def check_texts(model: ModelProto) -> None:
     """
     for text in _model(model):
         if not isinstance(text, str):
-            fail("TND-M002", f"the model holds a name that is not UTF-8: {text!r}", help="the file is damaged; copy or export it again")
+            fail(
+                "TND-M002",
+                f"the model holds a name that is not UTF-8: {text!r}",
+                help="the file is damaged; copy or export it again",
+            )
 
 
 def _model(model: ModelProto) -> Iterator[object]:

@@ -41,6 +41,9 @@ def dtype_of(elem_type: int, what: str) -> DType:
     """
     found = known_dtype(elem_type)
     if found is None:
-        fail("TND-M005", f"{what} has element type {type_name(elem_type)}, which has no counterpart",
-             notes=["supported are bool, integers of 2 to 64 bits, floats of 8 to 64 bits and bfloat16"])
+        fail(
+            "TND-M005",
+            f"{what} has element type {type_name(elem_type)}, which has no counterpart",
+            notes=["supported are bool, integers of 2 to 64 bits, floats of 8 to 64 bits and bfloat16"],
+        )
     return found

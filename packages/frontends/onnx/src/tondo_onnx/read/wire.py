@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from typing import Final
 
 _FIELDS: Final = {
-    1: "ir_version", 2: "producer_name", 3: "producer_version", 4: "domain", 5: "model_version", 6: "doc_string",
-    7: "graph", 8: "opset_import", 14: "metadata_props", 20: "training_info", 25: "functions", 26: "configuration",
+    1: "ir_version",
+    2: "producer_name",
+    3: "producer_version",
+    4: "domain",
+    5: "model_version",
+    6: "doc_string",
+    7: "graph",
+    8: "opset_import",
+    14: "metadata_props",
+    20: "training_info",
+    25: "functions",
+    26: "configuration",
 }
 _VARINT_FIELDS: Final = frozenset({1, 5})
 _MAX_VARINT: Final = 10
@@ -60,6 +70,6 @@ def _varint(data: bytes, offset: int) -> tuple[int | None, int]:
     value = 0
     for position in range(offset, min(offset + _MAX_VARINT, len(data))):
         value |= (data[position] & 0x7F) << (7 * (position - offset))
-        if data[position] < 0x80:  # noqa: PLR2004  the continuation bit
+        if data[position] < 0x80:
             return value, position + 1
     return None, offset
