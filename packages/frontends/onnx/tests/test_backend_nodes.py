@@ -16,27 +16,77 @@ from onnx import numpy_helper
 from tondo.diagnostics import TondoError
 
 UNSUPPORTED = {
-    "BitCast", "CausalConvWithState", "Col2Im", "DFT", "DeformConv", "Det", "GRU", "GridSample", "ImageDecoder", "LSTM", "Loop",
-    "MaxRoiPool", "MaxUnpool", "NonMaxSuppression", "Optional", "OptionalGetElement", "OptionalHasElement", "RNN", "RandomNormalLike",
-    "RandomUniformLike", "RoiAlign", "STFT", "Scan", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SequenceLength",
-    "SplitToSequence", "TensorScatter", "TfIdfVectorizer", "Unique", "MelWeightMatrix", "Multinomial", "RandomNormal", "RandomUniform",
-    "ai.onnx.ml.ArrayFeatureExtractor", "ai.onnx.ml.Binarizer", "ai.onnx.ml.LabelEncoder", "ai.onnx.ml.TreeEnsemble",
-    "ai.onnx.preview.training.Adagrad", "ai.onnx.preview.training.Adam", "ai.onnx.preview.training.Gradient",
-    "ai.onnx.preview.training.Momentum", "Bernoulli", "ConcatFromSequence", "SequenceErase", "StringNormalizer",
-}  # fmt: skip
+    "BitCast",
+    "CausalConvWithState",
+    "Col2Im",
+    "DFT",
+    "DeformConv",
+    "Det",
+    "GRU",
+    "GridSample",
+    "ImageDecoder",
+    "LSTM",
+    "Loop",
+    "MaxRoiPool",
+    "MaxUnpool",
+    "NonMaxSuppression",
+    "Optional",
+    "OptionalGetElement",
+    "OptionalHasElement",
+    "RNN",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "RoiAlign",
+    "STFT",
+    "Scan",
+    "SequenceAt",
+    "SequenceConstruct",
+    "SequenceEmpty",
+    "SequenceInsert",
+    "SequenceLength",
+    "SplitToSequence",
+    "TensorScatter",
+    "TfIdfVectorizer",
+    "Unique",
+    "MelWeightMatrix",
+    "Multinomial",
+    "RandomNormal",
+    "RandomUniform",
+    "ai.onnx.ml.ArrayFeatureExtractor",
+    "ai.onnx.ml.Binarizer",
+    "ai.onnx.ml.LabelEncoder",
+    "ai.onnx.ml.TreeEnsemble",
+    "ai.onnx.preview.training.Adagrad",
+    "ai.onnx.preview.training.Adam",
+    "ai.onnx.preview.training.Gradient",
+    "ai.onnx.preview.training.Momentum",
+    "Bernoulli",
+    "ConcatFromSequence",
+    "SequenceErase",
+    "StringNormalizer",
+}
 """Operators without a converter."""
 
 REASONS = (
-    "training mode", "outputs of training", "antialias=1", "depends on data", "depend on data", "must be a constant",
-    "texts are not supported", "sparse tensors are not supported", "no meaning for", "quantisation to", "mode CRD",
-)  # fmt: skip
+    "training mode",
+    "outputs of training",
+    "antialias=1",
+    "depends on data",
+    "depend on data",
+    "must be a constant",
+    "texts are not supported",
+    "sparse tensors are not supported",
+    "no meaning for",
+    "quantisation to",
+    "mode CRD",
+)
 """Uses of known operators that are refused."""
 
 NARROW = re.compile(r"bf?16|fp16|_BFLOAT16")
 """Values of 16 bits are rounded at other places."""
 
 OTHER_VALUES = {
-    "test_resize_downsample_scales_linear_align_corners": "the reference does not round the size down that corners are aligned with",
+    "test_resize_downsample_scales_linear_align_corners": "the reference aligns with corners of a fractional size",
     "test_resize_downsample_scales_cubic_align_corners": "the same",
     "test_bitshift_right_int8_shift_ge_width": "shifts by the width or more have no meaning in the operator library",
     "test_bitshift_right_int32_shift_ge_width": "the same",
@@ -100,7 +150,8 @@ def test_node(tools, name):
     try:
         module, arrays = _import(tools, case, list(sets[0][0]))
     except TondoError as error:
-        assert _expected(error), str(error)
+        if not _expected(error):
+            raise
         return
     got = tools.run(module, [_array(array) for array in arrays])
     tolerance = (2e-2, 2e-2) if NARROW.search(name) else (max(case.rtol, 1e-3), max(case.atol, 1e-5))

@@ -101,9 +101,13 @@ def test_integer_power_of_a_float_exponent(tools):
 
 def test_where_and_logic(tools, rng):
     nodes = [
-        tools.node("Less", ["a", "b"], ["c"]), tools.node("Not", ["c"], ["d"]), tools.node("And", ["c", "d"], ["e"]),
-        tools.node("Or", ["c", "e"], ["f"]), tools.node("Xor", ["f", "d"], ["g"]), tools.node("Where", ["f", "a", "b"], ["y"]),
-    ]  # fmt: skip
+        tools.node("Less", ["a", "b"], ["c"]),
+        tools.node("Not", ["c"], ["d"]),
+        tools.node("And", ["c", "d"], ["e"]),
+        tools.node("Or", ["c", "e"], ["f"]),
+        tools.node("Xor", ["f", "d"], ["g"]),
+        tools.node("Where", ["f", "a", "b"], ["y"]),
+    ]
     model = tools.model(nodes, {"a": (F, (4,)), "b": (F, (2, 1))}, ["y", "g"])
     tools.check(model, rng.normal(size=4).astype(F), rng.normal(size=(2, 1)).astype(F))
 

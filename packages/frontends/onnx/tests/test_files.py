@@ -114,9 +114,15 @@ def test_subfolders_are_allowed(tools, folder):
 
 @pytest.mark.parametrize(
     ("entries", "code"),
-    [({"offset": 24}, "TND-M002"), ({"offset": 2**62}, "TND-M002"), ({"length": 8}, "TND-M004"), ({"offset": -4}, "TND-M004"),
-     ({"offset": "1e3"}, "TND-M004"), ({"length": "9" * 30}, "TND-M004")],
-)  # fmt: skip
+    [
+        ({"offset": 24}, "TND-M002"),
+        ({"offset": 2**62}, "TND-M002"),
+        ({"length": 8}, "TND-M004"),
+        ({"offset": -4}, "TND-M004"),
+        ({"offset": "1e3"}, "TND-M004"),
+        ({"length": "9" * 30}, "TND-M004"),
+    ],
+)
 def test_ranges_outside_of_the_file(tools, folder, entries, code):
     assert _code(lambda: tools.load(_save(folder, _model(tools, **entries)))) == code
 
@@ -137,9 +143,16 @@ def test_reader_refuses_everything_without_a_folder():
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"", "empty"), (b"hello world", "not an ONNX model"), (b"PK\x03\x04abc", "ZIP"), (b"<html></html>", "web page"),
-     (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"), (b"\x1f\x8b\x08", "gzip"), (bytes(100), "not an ONNX model")],
-)  # fmt: skip
+    [
+        (b"", "empty"),
+        (b"hello world", "not an ONNX model"),
+        (b"PK\x03\x04abc", "ZIP"),
+        (b"<html></html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (bytes(100), "not an ONNX model"),
+    ],
+)
 def test_what_is_no_model(tmp_path, tools, data, words):
     path = tmp_path / "x.onnx"
     path.write_bytes(data)
@@ -194,7 +207,8 @@ def test_flipped_bytes_never_crash(tools, changes):
     try:
         tools.load(bytes(data))
     except TondoError as error:
-        assert error.code.startswith(("TND-M", "TND-X"))
+        if not error.code.startswith(("TND-M", "TND-X")):
+            raise
 
 
 def test_digest_follows_model_data_and_options(tools, folder):

@@ -83,9 +83,10 @@ def test_random_graphs(tools, data):
                 nodes += [tools.node("LpNormalization", [a], [out], axis=-1)]
             case _:
                 nodes += [
-                    tools.node("Shape", [a], [f"{out}s"]), tools.node("Reshape", [a, "last"], [f"{out}f"]),
+                    tools.node("Shape", [a], [f"{out}s"]),
+                    tools.node("Reshape", [a, "last"], [f"{out}f"]),
                     tools.node("Reshape", [f"{out}f", f"{out}s"], [out]),
-                ]  # fmt: skip
+                ]
         values.append(out)
     model = tools.model(nodes, {"x": (F, ("n", "m", 4))}, [values[-1]], constants)
     x = np.random.default_rng(3).normal(size=(2, 3, 4)).astype(F)

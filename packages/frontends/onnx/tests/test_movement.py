@@ -86,9 +86,11 @@ def test_uneven_split(tools, rng):
 def test_pad(tools, rng, mode):
     x = rng.normal(size=(3, 4)).astype(F)
     new = tools.model(
-        [tools.node("Pad", ["x", "p", "v", "a"], mode=mode)], {"x": (F, (3, 4))},
-        constants={**_ints(p=[1, 2], a=[1]), "v": np.float32(2.5)}, opset=19,
-    )  # fmt: skip
+        [tools.node("Pad", ["x", "p", "v", "a"], mode=mode)],
+        {"x": (F, (3, 4))},
+        constants={**_ints(p=[1, 2], a=[1]), "v": np.float32(2.5)},
+        opset=19,
+    )
     tools.check(new, x)
     if mode != "wrap":
         tools.check(
@@ -121,9 +123,11 @@ def test_flatten(tools, rng, axis):
 
 def test_expand_tile_concat_transpose(tools, rng):
     nodes = [
-        tools.node("Expand", ["x", "e"], ["a"]), tools.node("Tile", ["a", "r"], ["b"]),
-        tools.node("Concat", ["b", "b"], ["c"], axis=-1), tools.node("Transpose", ["c"], perm=[2, 0, 1]),
-    ]  # fmt: skip
+        tools.node("Expand", ["x", "e"], ["a"]),
+        tools.node("Tile", ["a", "r"], ["b"]),
+        tools.node("Concat", ["b", "b"], ["c"], axis=-1),
+        tools.node("Transpose", ["c"], perm=[2, 0, 1]),
+    ]
     model = tools.model(nodes, {"x": (F, ("n", 1))}, constants=_ints(e=[2, 1, 3], r=[1, 2, 1]))
     tools.check(model, rng.normal(size=(4, 1)).astype(F))
 
@@ -162,10 +166,14 @@ def test_depth_and_space(tools, rng):
 
 def test_creation(tools):
     nodes = [
-        tools.node("Shape", ["x"], ["s"]), tools.node("ConstantOfShape", ["s"], ["z"]), tools.node("EyeLike", ["x"], ["e"]),
-        tools.node("Range", ["zero", "ten", "three"], ["r"]), tools.node("OneHot", ["i", "depth", "values"], ["o"], axis=0),
-        tools.node("Trilu", ["x"], ["t"], upper=0), tools.node("Size", ["x"], ["n"]),
-    ]  # fmt: skip
+        tools.node("Shape", ["x"], ["s"]),
+        tools.node("ConstantOfShape", ["s"], ["z"]),
+        tools.node("EyeLike", ["x"], ["e"]),
+        tools.node("Range", ["zero", "ten", "three"], ["r"]),
+        tools.node("OneHot", ["i", "depth", "values"], ["o"], axis=0),
+        tools.node("Trilu", ["x"], ["t"], upper=0),
+        tools.node("Size", ["x"], ["n"]),
+    ]
     constants = {
         "zero": np.int64(0),
         "ten": np.int64(10),
@@ -175,7 +183,7 @@ def test_creation(tools):
     }
     model = tools.model(
         nodes, {"x": (F, ("a", "b")), "i": ("int64", (3,))}, ["s", "z", "e", "r", "o", "t", "n"], constants
-    )  # fmt: skip
+    )
     tools.check(model, np.ones((2, 3), F), np.array([0, 3, -1]))
 
 

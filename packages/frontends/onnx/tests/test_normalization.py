@@ -53,9 +53,13 @@ def test_group_norm_parameters_per_group_and_per_channel(tools, rng, opset):
 
 @pytest.mark.parametrize(
     ("op", "attributes"),
-    [("LRN", {"size": 3, "alpha": 0.01, "bias": 2.0}), ("LpNormalization", {"axis": 1, "p": 1}), ("LpNormalization", {}),
-     ("MeanVarianceNormalization", {"axes": [0, 2, 3]})],
-)  # fmt: skip
+    [
+        ("LRN", {"size": 3, "alpha": 0.01, "bias": 2.0}),
+        ("LpNormalization", {"axis": 1, "p": 1}),
+        ("LpNormalization", {}),
+        ("MeanVarianceNormalization", {"axes": [0, 2, 3]}),
+    ],
+)
 def test_others(tools, rng, op, attributes):
     tools.check(
         tools.model([tools.node(op, ["x"], **attributes)], {"x": (F, (2, 4, 3, 3))}),

@@ -68,9 +68,14 @@ def test_results_may_be_inputs_and_constants(tools):
 
 @pytest.mark.parametrize(
     ("attributes", "value"),
-    [({"value_float": 1.5}, np.float32(1.5)), ({"value_int": 3}, np.int64(3)), ({"value_floats": [1.0, 2.0]}, np.array([1, 2], F)),
-     ({"value_ints": [1, 2]}, np.array([1, 2])), ({"value": numpy_helper.from_array(np.eye(2))}, np.eye(2))],
-)  # fmt: skip
+    [
+        ({"value_float": 1.5}, np.float32(1.5)),
+        ({"value_int": 3}, np.int64(3)),
+        ({"value_floats": [1.0, 2.0]}, np.array([1, 2], F)),
+        ({"value_ints": [1, 2]}, np.array([1, 2])),
+        ({"value": numpy_helper.from_array(np.eye(2))}, np.eye(2)),
+    ],
+)
 def test_constant_nodes(tools, attributes, value):
     module = tools.load(tools.model([tools.node("Constant", [], **attributes)], {}))
     (got,) = tools.run(module, [])
@@ -105,8 +110,14 @@ def test_tensors_of_every_dtype(tools, kind, raw):
     if not raw:
         as_ints = {"float16": values.view(np.uint16), "bfloat16": values.view(np.uint16)} if dtype.itemsize == 2 else {}
         stored = as_ints.get(kind, values)
-        tensor = helper.make_tensor("c", tensor.data_type, [5], stored.astype(np.float64).tolist() if kind in {"int4", "uint4", "float8_e4m3fn", "float8_e5m2"} else (
-            values.astype(np.float64).tolist() if kind in {"float16", "bfloat16"} else stored.tolist()))  # fmt: skip
+        tensor = helper.make_tensor(
+            "c",
+            tensor.data_type,
+            [5],
+            stored.astype(np.float64).tolist()
+            if kind in {"int4", "uint4", "float8_e4m3fn", "float8_e5m2"}
+            else (values.astype(np.float64).tolist() if kind in {"float16", "bfloat16"} else stored.tolist()),
+        )
     model = tools.model([tools.node("Identity", ["c"])], {})
     model.graph.initializer.append(tensor)
     module = tools.load(model)
@@ -144,9 +155,12 @@ def test_wrong_arguments_name_the_node(tools):
 
 def test_everything_unsupported_is_listed_at_once(tools):
     nodes = [
-        tools.node("Unique", ["x"], ["a"], name="u1"), tools.node("Unique", ["x"], ["b"], name="u2"), tools.node("Add", ["a", "b"], ["c"]),
-        tools.node("Det", ["c"], ["d"], name="after"), tools.node("Mystery", ["d"], domain="com.vendor", name="m"),
-    ]  # fmt: skip
+        tools.node("Unique", ["x"], ["a"], name="u1"),
+        tools.node("Unique", ["x"], ["b"], name="u2"),
+        tools.node("Add", ["a", "b"], ["c"]),
+        tools.node("Det", ["c"], ["d"], name="after"),
+        tools.node("Mystery", ["d"], domain="com.vendor", name="m"),
+    ]
     text = _refused(tools, tools.model(nodes, {"x": (F, (3, 3))}, domains=["com.vendor"]), "TND-M003")
     assert "4 nodes cannot be imported" in text
     assert "Unique (opset 17): unknown operator (2x: 'u1', 'u2')" in text
@@ -181,8 +195,15 @@ def test_sparse_and_text_are_refused(tools):
 def test_functions_of_the_model_are_inlined_with_attributes(tools, rng):
     inner = helper.make_node("LeakyRelu", ["a"], ["b"])
     inner.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
-    function = helper.make_function("my", "Act", ["a", "bias"], ["c"], [inner, helper.make_node("Add", ["b", "bias"], ["c"])],
-                                    [helper.make_opsetid("", 17)], ["slope"])  # fmt: skip
+    function = helper.make_function(
+        "my",
+        "Act",
+        ["a", "bias"],
+        ["c"],
+        [inner, helper.make_node("Add", ["b", "bias"], ["c"])],
+        [helper.make_opsetid("", 17)],
+        ["slope"],
+    )
     nodes = [
         helper.make_node("Act", ["x", "k"], ["h"], domain="my", slope=0.25, name="first"),
         tools.node("Act", ["h", "k"], domain="my", slope=0.5),
@@ -199,8 +220,14 @@ def test_functions_of_the_model_are_inlined_with_attributes(tools, rng):
 
 
 def test_functions_that_call_themselves_are_refused(tools):
-    function = helper.make_function("my", "Loop", ["a"], ["b"], [helper.make_node("Loop", ["a"], ["b"], domain="my")],
-                                    [helper.make_opsetid("my", 1)])  # fmt: skip
+    function = helper.make_function(
+        "my",
+        "Loop",
+        ["a"],
+        ["b"],
+        [helper.make_node("Loop", ["a"], ["b"], domain="my")],
+        [helper.make_opsetid("my", 1)],
+    )
     model = tools.model(
         [tools.node("Loop", ["x"], domain="my")], {"x": (F, (1,))}, functions=[function], domains=["my"]
     )
@@ -220,9 +247,10 @@ def test_known_conditions_choose_a_branch(tools, rng, value):
 
 def test_conditions_on_sizes_are_decided_where_possible(tools):
     nodes = [
-        tools.node("Size", ["x"], ["s"]), tools.node("Greater", ["s", "zero"], ["c"]),
+        tools.node("Size", ["x"], ["s"]),
+        tools.node("Greater", ["s", "zero"], ["c"]),
         tools.node("If", ["c"], then_branch=_branch(tools, "Relu", "t"), else_branch=_branch(tools, "Neg", "e")),
-    ]  # fmt: skip
+    ]
     module = tools.load(tools.model(nodes, {"x": (F, ("n", "m"))}, constants={"zero": np.int64(0)}))
     assert [binding.operation.op for binding in module.graph().bindings] == ["relu"]
     live = tools.model([nodes[2]], {"x": (F, (3,)), "c": ("bool", ())})

@@ -20,10 +20,14 @@ def _ints(**values):
 
 def test_shape_arithmetic_leaves_no_bindings(tools, rng):
     nodes = [
-        tools.node("Shape", ["x"], ["s"]), tools.node("Gather", ["s", "zero"], ["n"]), tools.node("Gather", ["s", "one"], ["m"]),
-        tools.node("Mul", ["n", "m"], ["nm"]), tools.node("Unsqueeze", ["nm", "axes"], ["u"]),
-        tools.node("Concat", ["u", "minus"], ["target"], axis=0), tools.node("Reshape", ["x", "target"]),
-    ]  # fmt: skip
+        tools.node("Shape", ["x"], ["s"]),
+        tools.node("Gather", ["s", "zero"], ["n"]),
+        tools.node("Gather", ["s", "one"], ["m"]),
+        tools.node("Mul", ["n", "m"], ["nm"]),
+        tools.node("Unsqueeze", ["nm", "axes"], ["u"]),
+        tools.node("Concat", ["u", "minus"], ["target"], axis=0),
+        tools.node("Reshape", ["x", "target"]),
+    ]
     model = tools.model(nodes, {"x": (F, ("n", "m", 6))}, constants=_ints(zero=0, one=1, axes=[0], minus=[-1]))
     module = tools.check(model, rng.normal(size=(2, 3, 6)).astype(F))
     assert [binding.operation.op for binding in module.graph().bindings] == ["reshape"]
@@ -33,9 +37,11 @@ def test_shape_arithmetic_leaves_no_bindings(tools, rng):
 def test_expand_through_where_and_equal(tools, rng):
     """The pattern by which exporters write Expand with -1 for sizes to keep."""
     nodes = [
-        tools.node("Shape", ["ref"], ["s"]), tools.node("Equal", ["wanted", "minus"], ["keep"]),
-        tools.node("Where", ["keep", "s", "wanted"], ["shape"]), tools.node("Expand", ["x", "shape"]),
-    ]  # fmt: skip
+        tools.node("Shape", ["ref"], ["s"]),
+        tools.node("Equal", ["wanted", "minus"], ["keep"]),
+        tools.node("Where", ["keep", "s", "wanted"], ["shape"]),
+        tools.node("Expand", ["x", "shape"]),
+    ]
     model = tools.model(nodes, {"x": (F, (1, 4)), "ref": (F, ("n", 4))}, constants=_ints(wanted=[-1, 4], minus=-1))
     module = tools.check(model, rng.normal(size=(1, 4)).astype(F), rng.normal(size=(3, 4)).astype(F))
     assert module.graph().results[0].tensor.dims[0] == Var("n")
@@ -44,11 +50,22 @@ def test_expand_through_where_and_equal(tools, rng):
 def test_float_detour_of_resize_sizes(tools, rng):
     """Old exporters compute sizes in floats: cast, multiply, floor, cast back."""
     nodes = [
-        tools.node("Shape", ["x"], ["s"]), tools.node("Slice", ["s", "two", "four"], ["hw"]), tools.node("Cast", ["hw"], ["f"], to=1),
-        tools.node("Mul", ["f", "factor"], ["g"]), tools.node("Floor", ["g"], ["h"]), tools.node("Cast", ["h"], ["i"], to=7),
-        tools.node("Slice", ["s", "zero", "two"], ["nc"]), tools.node("Concat", ["nc", "i"], ["z"], axis=0),
-        tools.node("Resize", ["x", "", "", "z"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
-    ]  # fmt: skip
+        tools.node("Shape", ["x"], ["s"]),
+        tools.node("Slice", ["s", "two", "four"], ["hw"]),
+        tools.node("Cast", ["hw"], ["f"], to=1),
+        tools.node("Mul", ["f", "factor"], ["g"]),
+        tools.node("Floor", ["g"], ["h"]),
+        tools.node("Cast", ["h"], ["i"], to=7),
+        tools.node("Slice", ["s", "zero", "two"], ["nc"]),
+        tools.node("Concat", ["nc", "i"], ["z"], axis=0),
+        tools.node(
+            "Resize",
+            ["x", "", "", "z"],
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+    ]
     constants = {**_ints(zero=[0], two=[2], four=[4]), "factor": np.array([2, 1.5], F)}
     model = tools.model(nodes, {"x": (F, ("n", 1, "h", "w"))}, constants=constants)
     for size in (3, 4):
@@ -57,9 +74,11 @@ def test_float_detour_of_resize_sizes(tools, rng):
 
 def test_sizes_as_data_become_shape_values(tools):
     nodes = [
-        tools.node("Shape", ["x"], ["s"]), tools.node("Cast", ["s"], ["f"], to=1), tools.node("Div", ["f", "eight"], ["y"]),
+        tools.node("Shape", ["x"], ["s"]),
+        tools.node("Cast", ["s"], ["f"], to=1),
+        tools.node("Div", ["f", "eight"], ["y"]),
         tools.node("Add", ["s", "v"], ["z"]),
-    ]  # fmt: skip
+    ]
     model = tools.model(nodes, {"x": (F, ("n", "m")), "v": ("int64", (2,))}, ["y", "z"], {"eight": np.float32(8)})
     module = tools.check(model, np.zeros((3, 5), F), np.array([1, 2]))
     assert any(isinstance(binding.operation, ShapeValue) for binding in module.graph().bindings)
@@ -78,9 +97,11 @@ def test_range_over_a_symbol(tools):
 
 def test_slice_by_symbols(tools, rng):
     nodes = [
-        tools.node("Shape", ["x"], ["s"]), tools.node("Sub", ["s", "one"], ["last"]),
-        tools.node("Slice", ["x", "last", "s", "axis"], ["a"]), tools.node("Slice", ["table", "zero", "s", "axis"], ["b"]),
-    ]  # fmt: skip
+        tools.node("Shape", ["x"], ["s"]),
+        tools.node("Sub", ["s", "one"], ["last"]),
+        tools.node("Slice", ["x", "last", "s", "axis"], ["a"]),
+        tools.node("Slice", ["table", "zero", "s", "axis"], ["b"]),
+    ]
     constants = {**_ints(one=[1], axis=[0], zero=[0]), "table": np.arange(8, dtype=F)}
     model = tools.model(nodes, {"x": (F, ("n",))}, ["a", "b"], constants)
     for size in (1, 4, 8):

@@ -83,9 +83,14 @@ def test_conv_integer(tools, rng):
 def test_qlinear_conv_with_scales_per_channel(tools, rng):
     names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"]
     constants = {
-        "xs": np.float32(0.1), "xz": np.uint8(128), "w": rng.integers(-127, 127, (4, 3, 3, 3)).astype("int8"),
-        "ws": rng.uniform(0.01, 0.02, 4).astype(F), "wz": np.zeros(4, "int8"), "ys": np.float32(0.5), "yz": np.uint8(120),
+        "xs": np.float32(0.1),
+        "xz": np.uint8(128),
+        "w": rng.integers(-127, 127, (4, 3, 3, 3)).astype("int8"),
+        "ws": rng.uniform(0.01, 0.02, 4).astype(F),
+        "wz": np.zeros(4, "int8"),
+        "ys": np.float32(0.5),
+        "yz": np.uint8(120),
         "b": rng.integers(-50, 50, 4).astype("int32"),
-    }  # fmt: skip
+    }
     model = tools.model([tools.node("QLinearConv", names)], {"x": ("uint8", ("n", 3, 6, 6))}, constants=constants)
     tools.check(model, rng.integers(0, 255, (2, 3, 6, 6)).astype("uint8"), atol=1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 from tondo.diagnostics import fail
 from tondo.ir import IRModule
@@ -20,6 +20,8 @@ from tondo_onnx.limits import Limits
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+_BYTES: Final = (bytes, bytearray, memoryview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,10 @@ class OnnxFrontend:
 
     def claims(self, source: object) -> bool:
         """Return whether ``source`` is a path that ends in ``.onnx``, bytes, or an ``onnx.ModelProto``."""
-        if isinstance(source, str | os.PathLike):
-            return os.fspath(source).lower().endswith(self.suffixes)
-        return isinstance(source, bytes | bytearray | memoryview) or _is_model(source)
+        path = _path_of(source)
+        if path is not None:
+            return path.name.lower().endswith(self.suffixes)
+        return isinstance(source, _BYTES) or _is_model(source)
 
     def load(self, source: object, options: LoadOptions) -> IRModule:
         """Return the module of ``source``; its entry is the graph function ``main``.
@@ -73,14 +76,14 @@ class OnnxFrontend:
     def _read(self, source: object, options: LoadOptions) -> tuple[ModelProto, str, Path | None]:
         from tondo_onnx.read.model import parse_model, read_file
 
-        if isinstance(source, str | os.PathLike):
-            path = Path(os.fspath(source))
+        path = _path_of(source)
+        if path is not None:
             data = read_file(path, self.limits)
             return parse_model(data, str(path)), str(path), path.parent
-        if isinstance(source, bytes | bytearray | memoryview):
-            return parse_model(bytes(source), "<bytes>"), "<bytes>", options.base
+        if isinstance(source, _BYTES):
+            return parse_model(bytes(cast("bytes", source)), "<bytes>"), "<bytes>", options.base
         if _is_model(source):
-            return source, "<model>", options.base  # type: ignore[return-value]  # told apart without importing onnx
+            return source, "<model>", options.base
         return fail(
             "TND-M001",
             f"a {type(source).__qualname__} is not an ONNX model",
@@ -88,6 +91,15 @@ class OnnxFrontend:
         )
 
 
-def _is_model(source: object) -> bool:
+def _path_of(source: object) -> Path | None:
+    """Return ``source`` as a path if it is one."""
+    if isinstance(source, str | os.PathLike):
+        name: object = os.fspath(cast("str | os.PathLike[str]", source))
+        return Path(name) if isinstance(name, str) else None
+    return None
+
+
+def _is_model(source: object) -> TypeGuard[ModelProto]:
+    """Return whether ``source`` is a model, told without importing onnx."""
     kind = type(source)
     return kind.__name__ == "ModelProto" and kind.__module__.split(".", 1)[0] == "onnx"

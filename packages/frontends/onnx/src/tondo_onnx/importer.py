@@ -30,7 +30,7 @@ from tondo_onnx.nodes.attributes import Attributes, attributes_of
 from tondo_onnx.nodes.functions import Functions, FunctionUse, domain_of, standard_function, use_of
 from tondo_onnx.nodes.order import ordered
 from tondo_onnx.nodes.site import Site
-from tondo_onnx.problems import MissingOperator, Problems, Unsupported
+from tondo_onnx.problems import Problems, Unsupported
 from tondo_onnx.read.files import ModelFiles
 from tondo_onnx.read.tensors import array_of
 from tondo_onnx.read.texts import check_texts
@@ -177,7 +177,7 @@ class _Importer:
             results = self._broken(node, name, frame) if broken else self._results(node, name, found, frame)
         except Unsupported as reason:
             self.problems.add(_operator(node, frame), str(reason), name)
-            results = []
+            results = list[Value | None]()
         except TondoError as error:
             raise _at_node(error, node, name) from error.__cause__
         finally:
@@ -322,6 +322,3 @@ def _check_outputs(declared: Sequence[ValueInfoProto], results: Sequence[Value])
                 "TND-M004",
                 f"output '{value.name}' is declared as {type_name(wanted)}, the graph computes {result.dtype}",
             )
-
-
-__all__ = ["MissingOperator", "import_model"]

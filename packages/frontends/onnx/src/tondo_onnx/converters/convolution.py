@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tondo.ir import FLOAT32, INT32, Const, Expr
-from tondo_onnx.build.dims import plains, static
+from tondo_onnx.build.dims import static
 from tondo_onnx.build.values import Value
 from tondo_onnx.converters.window import auto_pad, window_of
 from tondo_onnx.nodes.site import Site, Versions, since
@@ -138,5 +138,3 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "ConvInteger": since(_conv_integer),
     "QLinearConv": since(_qlinear_conv),
 }
-
-__all__ = ["CONVERTERS", "channel", "plains", "requantized", "shifted", "unify"]

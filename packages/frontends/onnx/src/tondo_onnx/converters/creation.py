@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from tondo.ir import BOOL, FLOAT32, Const, DType, Expr, cast, ceildiv, floordiv, maximum
+from tondo.ir import BOOL, FLOAT32, INT64, Const, DType, Expr, ceildiv, maximum
 from tondo_onnx.build.dims import plain, plains
-from tondo_onnx.build.values import Ratio, Value
-from tondo_onnx.nodes.site import INT64, Site, Versions, since
+from tondo_onnx.build.values import Element, Ratio, Value
+from tondo_onnx.nodes.site import Site, Versions, since
 from tondo_onnx.read.types import dtype_of
 
 
@@ -55,42 +55,49 @@ def _eye_like(site: Site) -> Value:
 
 
 def _range(site: Site) -> Value:
-    start, limit, step = (_element(site, position) for position in range(3))
     kind = site.arg(0).dtype
-    if all(not isinstance(item, Expr) for item in (start, limit, step)):
-        first, last, by = (float(item) if kind.is_float else item for item in (start, limit, step))  # type: ignore[arg-type]
-        if not by:
-            site.invalid("the step is 0")
-        count = max(0, int(np.ceil((last - first) / by))) if kind.is_float else max(0, -(-(last - first) // by))  # type: ignore[operator]
-        return site.call("range", start=first, step=by, count=count, dtype=kind)
-    if isinstance(step, Expr) or not isinstance(step, int):
-        site.refuse("a step that is not known at import")
-    return site.call("range", start=start, step=step, count=plain(_count(site, start, limit, step)), dtype=kind)
+    known = [value.numbers for value in site.args]
+    if all(numbers is not None for numbers in known):
+        return _known_range(site, kind)
+    step = site.number(2)
+    if step != int(step):
+        site.refuse("a fractional step between bounds that are not known at import")
+    start, limit = (_bound(site, position) for position in range(2))
+    count = plain(_count(site, start, limit, int(step)))
+    return site.call("range", start=plain(start), step=int(step), count=count, dtype=kind)
 
 
-def _element(site: Site, position: int) -> int | float | Expr:
+def _known_range(site: Site, kind: DType) -> Value:
+    start, limit, step = (site.number(position) for position in range(3))
+    if not step:
+        site.invalid("the step is 0")
+    if kind.is_float:
+        count = np.ceil((float(limit) - float(start)) / float(step))
+        if not np.isfinite(count):
+            site.invalid("the range is not finite")
+        return site.call("range", start=float(start), step=float(step), count=max(0, int(count)), dtype=kind)
+    count = -(-(int(limit) - int(start)) // int(step))
+    return site.call("range", start=int(start), step=int(step), count=max(0, count), dtype=kind)
+
+
+def _bound(site: Site, position: int) -> Expr:
+    """Return a bound of a range as an integer expression."""
     elements = site.arg(position).elements
     if elements is None or elements.size != 1:
         site.refuse(f"input {position} decides the shape of the result, but depends on data")
-    item = elements.reshape(-1)[0]
+    item: Element = elements.reshape(-1)[0]
     if isinstance(item, Ratio):
         if item.denominator != 1:
             site.refuse("a fractional bound that is not known at import")
         return item.numerator
     if isinstance(item, Expr):
         return item
-    number: int | float = item.item() if isinstance(item, np.generic) else item
-    if (
-        isinstance(number, float)
-        and number == int(number)
-        and any(value is not None and value.numbers is None for value in site.inputs)
-    ):
-        return int(number)
-    return number
+    if item != int(item):
+        site.refuse("a fractional bound beside one that is not known at import")
+    return Const(int(item))
 
 
-def _count(site: Site, start: float | Expr, limit: float | Expr, step: int) -> Expr:
-    low, high = (item if isinstance(item, Expr) else Const(int(item)) for item in (start, limit))
+def _count(site: Site, low: Expr, high: Expr, step: int) -> Expr:
     if step > 0:
         count = ceildiv(high - low, Const(step))
     elif step < 0:
@@ -131,5 +138,3 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "Range": since(_range),
     "OneHot": since(_one_hot),
 }
-
-__all__ = ["CONVERTERS", "cast", "floordiv"]

@@ -79,6 +79,8 @@ def _along(site: Site, x: Value, param: Value) -> Value:
 
 def _blocks(site: Site, x: Value, param: Value) -> Value:
     """Return a parameter per block of an axis, repeated to the shape of ``x``."""
+    if param.rank != x.rank:
+        site.invalid(f"the parameters have rank {param.rank}, the input has rank {x.rank}")
     axis = _axis(site, x)
     size = site.attributes.integer("block_size", 0)
     if size < 1:

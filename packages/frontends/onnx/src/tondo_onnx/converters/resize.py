@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from tondo.ir import Const, Expr, ceildiv, floordiv, maximum, minimum
+from tondo.ir import Const, Expr, floordiv
 from tondo_onnx.build.dims import plains, static
 from tondo_onnx.build.values import Ratio, Value, fraction
 from tondo_onnx.nodes.site import Site, Versions, since
@@ -159,5 +159,3 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "Upsample": since(1, _upsample_height_width, 7, _upsample_attribute, 9, _upsample_input),
     "Resize": since(10, _upsample_input, 11, _resize),
 }
-
-__all__ = ["CONVERTERS", "ceildiv", "maximum", "minimum"]

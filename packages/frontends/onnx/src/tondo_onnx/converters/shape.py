@@ -6,7 +6,6 @@ from typing import Final
 
 from tondo.ir import Const, Expr, is_const
 from tondo_onnx.build.values import Value
-from tondo_onnx.converters.elementwise import identity
 from tondo_onnx.nodes.site import Site, Versions, since
 
 
@@ -122,5 +121,3 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "Unsqueeze": since(_unsqueeze),
     "Transpose": since(_transpose),
 }
-
-__all__ = ["CONVERTERS", "identity"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, cast
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -13,6 +13,17 @@ from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorPro
 from tondo.diagnostics import fail
 from tondo.ir import Const, TensorType
 from tondo_onnx.build.values import Value
+
+
+class _Schema(Protocol):
+    """What the type stubs of onnx leave out of ``OpSchema``."""
+
+    has_function: bool
+    has_context_dependent_function: bool
+    function_body: FunctionProto
+
+    def get_context_dependent_function(self, node: bytes, types: Sequence[bytes]) -> bytes: ...
+
 
 _MAX_VERSION: Final = (1 << 31) - 1
 
@@ -64,15 +75,16 @@ def standard_function(
     """Return the function by which ONNX defines the operator of ``node``; None if it does not."""
     try:
         newest = max(1, min(version, _MAX_VERSION))
-        schema = onnx.defs.get_schema(node.op_type, max_inclusive_version=newest, domain=domain_of(node.domain))
+        found = onnx.defs.get_schema(node.op_type, max_inclusive_version=newest, domain=domain_of(node.domain))
     except onnx.defs.SchemaError:
         return None
+    schema = cast("_Schema", found)
     given = dict(attributes)
-    for name, declared in schema.attributes.items():
+    for name, declared in found.attributes.items():
         if name not in given and declared.default_value.type != AttributeProto.UNDEFINED:
             given[name] = declared.default_value
     if schema.has_function:
-        return FunctionUse(schema.function_body, given)  # type: ignore[arg-type]
+        return FunctionUse(schema.function_body, given)
     if not schema.has_context_dependent_function:
         return None
     concrete = NodeProto()

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import GraphProto
 
 from tondo.diagnostics import fail
-from tondo.ir import BOOL, INT64, Const, DType, Expr, as_expr
+from tondo.ir import BOOL, Const, DType, Expr, as_expr
 from tondo_onnx.build.builder import Builder
 from tondo_onnx.build.dims import Dimensions, plains
 from tondo_onnx.build.values import Value
@@ -162,8 +162,6 @@ class Site:
 
 Converter: TypeAlias = Callable[[Site], "Value | Sequence[Value | None]"]
 Versions: TypeAlias = "tuple[tuple[int, Converter], ...]"
-
-__all__ = ["INT64", "Converter", "Site", "Versions", "since"]
 
 
 def since(*steps: Converter | int) -> Versions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
@@ -44,8 +44,8 @@ def _graph(graph: GraphProto) -> Iterator[TensorProto]:
     yield from _nodes(graph.node)
 
 
-def _nodes(nodes: object) -> Iterator[TensorProto]:
-    for node in nodes:  # type: ignore[attr-defined]  # a repeated field
+def _nodes(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for node in nodes:
         yield from _node(node)
 
 
