@@ -94,8 +94,7 @@ class OnnxFrontend:
 def _path_of(source: object) -> Path | None:
     """Return ``source`` as a path if it is one."""
     if isinstance(source, str | os.PathLike):
-        name: object = os.fspath(cast("str | os.PathLike[str]", source))
-        return Path(name) if isinstance(name, str) else None
+        return Path(os.fsdecode(cast("str | os.PathLike[str]", source)))
     return None
 
 
