@@ -1,0 +1,237 @@
+"""Every kernel of a model against what the machine can do: runs inside a worker, on one core.
+
+What a kernel computes is read from its tensor function before it is scheduled: operations and bytes come from
+:mod:`tondo_schedule.facts`, not from a table of operators. Times come from the session's profile. The peaks are
+measured in the same process before, between and after the calls, so that both see the same clock frequency and the
+same neighbours. The best time of a kernel is set against the best rate of the machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+import tondo
+from tondo.ir import Buffer, Const, Expr, IRModule, TensorFunction
+from tondo.passes import Step
+from tondo.plugin import collect
+from tondo.target import parse_target
+from tondo_bench.engines.task import Task
+from tondo_bench.engines.tondo_engine import config_of
+from tondo_bench.peaks import Peaks
+from tondo_schedule.facts import Stage, stages_of
+
+_SCHEDULE = "tensor.schedule"
+_ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one execution of a kernel amounts to.
+
+    Attributes:
+        kind: ``dense`` (a contraction with rows and columns), ``contraction``, or the kind of the largest stage.
+        flops: operations; a multiply-add counts two, an intrinsic function ten.
+        bytes: of every buffer parameter once, at most as much as is read of it; what has to move at least.
+    """
+
+    kind: str
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel and its times in seconds over all of its executions; ``work`` is None if it could not be read."""
+
+    name: str
+    executions: int
+    best: float
+    median: float
+    work: Work | None
+
+
+class Before:
+    """Keeps the module as the pass ``name`` receives it."""
+
+    def __init__(self, name: str) -> None:
+        """Wait for the pass ``name``."""
+        self.name = name
+        self.module: IRModule | None = None
+
+    def before(self, step: Step, module: IRModule) -> None:
+        """Keep the module if it is the pass."""
+        if step.name == self.name:
+            self.module = module
+
+    def after(self, step: Step, module: IRModule) -> None:
+        """Nothing to keep."""
+
+
+def measure(task: dict[str, object], feed: str, calls: int) -> dict[str, object]:
+    """Return peaks and kernels of a model, see the module's text.
+
+    Args:
+        task: fields of :class:`Task` except the inputs; shapes are fixed in any case.
+        feed: file with the inputs.
+        calls: profiled calls.
+    """
+    with np.load(feed) as arrays:
+        inputs = {name: arrays[name] for name in arrays.files}
+    given = Task(feed=inputs, **{**task, "static": True})
+    kernels, call, peaks = measured(given.model, given, calls)
+    return {
+        "peak_flops": peaks.flops,
+        "peak_bytes": peaks.bytes,
+        "call_seconds": call,
+        "kernels": [asdict(kernel) for kernel in kernels],
+    }
+
+
+def measured(source: object, task: Task, calls: int) -> tuple[list[Kernel], float, Peaks]:
+    """Return the kernels of ``source``, the median seconds of a call, and the peaks."""
+    extensions = collect("")
+    target = parse_target(task.target or "native", extensions.targets.values())
+    peaks = Peaks(target)
+    seen = Before(_SCHEDULE)
+    config = config_of(task) if isinstance(source, str) else None
+    model = tondo.compile(source, target=task.target, threads=task.threads, config=config, instruments=[seen])
+    feed = dict(task.feed)
+    model.run(feed)
+    with model.profile() as profile:
+        for _ in range(_ROUNDS):
+            peaks.measure_flops()
+            peaks.measure_bytes()
+            for _ in range(max(1, calls // _ROUNDS)):
+                model.run(feed)
+        peaks.measure_flops()
+    times: dict[str, list[float]] = {}
+    whole: list[float] = []
+    for event in profile.events:
+        seconds = (event.end_ns - event.begin_ns) / 1e9
+        if event.kernel is None:
+            whole.append(seconds)
+        else:
+            times.setdefault(profile.kernels[event.kernel], []).append(seconds)
+    works = {} if seen.module is None else works_of(seen.module)
+    kernels = [
+        Kernel(name, len(each) // len(whole), min(each), float(np.median(each)), works.get(name))
+        for name, each in times.items()
+    ]
+    kernels.sort(key=lambda kernel: -kernel.executions * kernel.median)
+    return kernels, float(np.median(whole)), peaks
+
+
+def works_of(module: IRModule) -> dict[str, Work]:
+    """Return the work of each tensor function of ``module`` that is in compute form and has constant extents."""
+    found = ((function.name, work_of(function)) for function in module.tensor_functions())
+    return {name: work for name, work in found if work is not None}
+
+
+def work_of(function: TensorFunction) -> Work | None:
+    """Return what one call of ``function`` amounts to; None if it cannot be read off."""
+    stages = stages_of(function)
+    if not stages:
+        return None
+    points = [constant(stage.points) for stage in stages]
+    sizes = {buffer: _size(buffer) for buffer in function.buffers}
+    if any(count is None for count in points) or any(size is None for size in sizes.values()):
+        return None
+    counted = [(stage, count) for stage, count in zip(stages, points, strict=True) if count is not None]
+    flops = [count * stage.operations for stage, count in counted]
+    main = stages[max(range(len(stages)), key=lambda place: (flops[place], counted[place][1]))]
+    moved = sum(_moved(buffer, size, counted) for buffer, size in sizes.items() if size is not None)
+    return Work(_kind(main), sum(flops), moved)
+
+
+def constant(expr: Expr) -> int | None:
+    """Return the value of an extent if it is known."""
+    return int(expr.value) if isinstance(expr, Const) else None
+
+
+def _kind(stage: Stage) -> str:
+    roles = stage.contraction
+    return "dense" if roles is not None and roles.m and roles.n else stage.kind
+
+
+def _size(buffer: Buffer) -> int | None:
+    extents = [constant(extent) for extent in buffer.shape]
+    return math.prod(extent for extent in extents if extent is not None) * buffer.dtype.bytes if None not in extents else None
+
+
+def _moved(buffer: Buffer, size: int, stages: list[tuple[Stage, int]]) -> int:
+    """A lookup reads a part of its table only: never more than one element per execution and load."""
+    read = sum(count * len(stage.reads_of(buffer)) for stage, count in stages)
+    written = any(stage.output == buffer for stage, _ in stages)
+    return size if written else min(size, read * buffer.dtype.bytes)
+
+
+# ------------------------------------------------------------------------------------------------ judging
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A kernel set against the roofline.
+
+    Attributes:
+        name: of the kernel.
+        kind: see :class:`Work`.
+        executions: per call of the model.
+        flops: operations of one execution.
+        gflops: best rate in 10^9 operations per second.
+        gbytes: best rate in 10^9 bytes per second.
+        bound: ``compute`` or ``memory``: which of both limits takes longer.
+        share: best rate as a share of that limit.
+        seconds: median time of one execution.
+    """
+
+    name: str
+    kind: str
+    executions: int
+    flops: int
+    gflops: float
+    gbytes: float
+    bound: str
+    share: float
+    seconds: float
+
+
+def judge(report: Mapping[str, object]) -> list[Judged]:
+    """Return the kernels of a report of :func:`measure` that have known work, the longest first."""
+    flops, bandwidth = float(str(report["peak_flops"])), float(str(report["peak_bytes"]))
+    return [_judged(kernel, flops, bandwidth) for kernel in _known(report)]
+
+
+def below(judged: list[Judged], share: float = 0.8, flops: int = 50_000_000) -> list[Judged]:
+    """Return the large dense kernels that compute limits and that stay below ``share`` of the peak."""
+    return [kernel for kernel in large(judged, flops) if kernel.share < share]
+
+
+def large(judged: list[Judged], flops: int = 50_000_000) -> list[Judged]:
+    """Return the dense kernels of more than ``flops`` operations that compute limits, not memory."""
+    return [kernel for kernel in judged if kernel.kind == "dense" and kernel.bound == "compute" and kernel.flops > flops]
+
+
+def _known(report: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    kernels = report["kernels"]
+    return (kernel for kernel in kernels if kernel["work"] is not None) if isinstance(kernels, list) else iter(())
+
+
+def _judged(kernel: Mapping[str, object], peak_flops: float, peak_bytes: float) -> Judged:
+    work: Callable[[str], object] = dict(kernel["work"]).__getitem__  # type: ignore[call-overload]
+    flops, moved, best = int(str(work("flops"))), int(str(work("bytes"))), float(str(kernel["best"]))
+    compute, memory = flops / peak_flops, moved / peak_bytes
+    return Judged(
+        name=str(kernel["name"]),
+        kind=str(work("kind")),
+        executions=int(str(kernel["executions"])),
+        flops=flops,
+        gflops=flops / best / 1e9,
+        gbytes=moved / best / 1e9,
+        bound="compute" if compute >= memory else "memory",
+        share=max(compute, memory) / best,
+        seconds=float(str(kernel["median"])),
+    )
