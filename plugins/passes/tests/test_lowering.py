@@ -10,14 +10,39 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tondo_passes.tensor import LOWERING, CompactBuffers, LiftWorkspace, LowerBlocks, Simplify, Vectorize, lower_function
 
 from tondo.diagnostics import TondoError
 from tondo.ir import (
-    FLOAT32, Allocate, Binary, Block, Compute, Const, For, If, IRModule, Ramp, TensorFunction, TensorType, Var, const, dims, intrin, rewrite, select,
+    FLOAT32,
+    Allocate,
+    Binary,
+    Block,
+    Compute,
+    Const,
+    For,
+    If,
+    IRModule,
+    Ramp,
+    TensorFunction,
+    TensorType,
+    Var,
+    const,
+    dims,
+    intrin,
+    rewrite,
+    select,
     walk,
 )
 from tondo.script import parse
+from tondo_passes.tensor import (
+    LOWERING,
+    CompactBuffers,
+    LiftWorkspace,
+    LowerBlocks,
+    Simplify,
+    Vectorize,
+    lower_function,
+)
 
 Helper = Callable[..., Any]
 N = Var("n")
@@ -61,15 +86,19 @@ def with_kind(function: TensorFunction, kinds: dict[str, str]) -> TensorFunction
 @pytest.mark.parametrize(
     "function", [matmul_relu(), softmax(5, 7), padded_sum(9), matmul_relu(1, 1, 1)], ids=lambda function: function.name
 )
-def test_every_step_keeps_the_meaning(function: TensorFunction, evaluate: Helper, random_inputs: Helper, round_trips: Helper) -> None:
+def test_every_step_keeps_the_meaning(
+    function: TensorFunction, evaluate: Helper, random_inputs: Helper, round_trips: Helper
+) -> None:
     scalars = {"n": 3} if function.scalars else {}
     inputs = random_inputs(function, **scalars)
     expected = evaluate(function, inputs, **scalars)[0]
     for step in LOWERING:
         function = step.apply(function)
         round_trips(IRModule.of(function))
-        flat = [array.reshape([int(_size(extent, scalars)) for extent in buffer.shape])
-                for array, buffer in zip(inputs, function.input_buffers, strict=True)]
+        flat = [
+            array.reshape([int(_size(extent, scalars)) for extent in buffer.shape])
+            for array, buffer in zip(inputs, function.input_buffers, strict=True)
+        ]
         result = evaluate(function, flat, **scalars)[0]
         np.testing.assert_allclose(result.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6, err_msg=step.name)
     assert not any(isinstance(item, Block) for item in walk(function.body))
@@ -84,9 +113,16 @@ def _size(extent: object, scalars: dict[str, int]) -> int:
     return _size(extent.a, scalars) * _size(extent.b, scalars)
 
 
-@given(m=st.integers(1, 6), n=st.integers(1, 20), k=st.integers(1, 9), kind=st.sampled_from(["vectorized", "unrolled", "parallel"]))
+@given(
+    m=st.integers(1, 6),
+    n=st.integers(1, 20),
+    k=st.integers(1, 9),
+    kind=st.sampled_from(["vectorized", "unrolled", "parallel"]),
+)
 @settings(derandomize=True, deadline=None, max_examples=40)
-def test_loop_kinds_keep_the_meaning(m: int, n: int, k: int, kind: str, evaluate: Helper, random_inputs: Helper) -> None:
+def test_loop_kinds_keep_the_meaning(
+    m: int, n: int, k: int, kind: str, evaluate: Helper, random_inputs: Helper
+) -> None:
     function = matmul_relu(m, n, k)
     inputs = random_inputs(function)
     expected = evaluate(function, inputs)[0]

@@ -13,6 +13,8 @@ What is fused, by the facts of the two functions (never by name), when the value
 
 * an elementwise consumer into whatever produces its operand element by element (epilogue);
 * an elementwise producer into an elementwise or injective consumer that reads it once (chain);
+* a producer that only moves elements (reshape, transpose, relayout) into such a consumer, so that several moves become
+  one;
 * an elementwise producer into a reduction (prologue).
 
 A fused function has one result. Structurally equal fused functions become one function of the module.
@@ -32,6 +34,7 @@ from tondo.ir import (
     GraphFunction,
     GraphVar,
     IRModule,
+    Load,
     Stmt,
     TensorFunction,
     Var,
@@ -83,6 +86,18 @@ class _Group:
     @property
     def elementwise(self) -> bool:
         return all(stage.kind == "elementwise" for stage in self.stages)
+
+    @property
+    def moves(self) -> bool:
+        """Whether every stage copies elements from one place that does not depend on data."""
+        return all(
+            isinstance(stage.store.value, Load) and all(access.pattern != "gather" for access in stage.reads)
+            for stage in self.stages
+        )
+
+    @property
+    def maps(self) -> bool:
+        return all(stage.kind in {"elementwise", "injective"} for stage in self.stages)
 
     @property
     def has_reduction(self) -> bool:
@@ -143,6 +158,8 @@ def _worth(producer: _Group, consumer: _Group, binding: Binding, module: IRModul
     if producer.has_reduction:
         whole = all(stage.kind == "elementwise" for stage in consumer.stages)
         return whole and all(pattern == "identity" for pattern in patterns)
+    if producer.moves and consumer.maps and len(patterns) == 1:
+        return True
     if not producer.elementwise:
         return all(stage.kind == "elementwise" for stage in consumer.stages) and patterns == ["identity"]
     if consumer.has_reduction:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from tondo.arith import Analyzer
 from tondo.diagnostics import fail
+from tondo.interp.expressions import evaluate_expr
 from tondo.ir import (
     Attrs,
     Binding,
@@ -99,7 +100,7 @@ def _plan(function: GraphFunction, module: IRModule, lows: Mapping[str, int]) ->
     static = [value for value in values if isinstance(value.size, Const)]
     symbolic = [value for value in values if not isinstance(value.size, Const)]
     places, used = _pack(static)
-    slots = _share(symbolic, _Order(_analyzer(function, lows)))
+    slots = _share(symbolic, _order(function, lows))
     offsets = _prefix_sums([Const(used), *(slot.size for slot in slots)])
     for slot, offset in zip(slots, offsets[1:], strict=False):
         places.update({value.name: offset for value in slot.values})
@@ -214,16 +215,31 @@ def _constant_size(value: _Value) -> int:
 
 @dataclass
 class _Order:
-    """Remembers which sizes are proven not to be larger than which."""
+    """Knows which sizes are not larger than which, proven for all values of the symbolic dimensions."""
 
     analyzer: Analyzer
+    points: Sequence[Mapping[Var, int]]
+    """Some values of the dimensions; they refute most questions before a proof is tried."""
     known: dict[tuple[Expr, Expr], bool] = field(default_factory=dict[tuple[Expr, Expr], bool])
+    sampled: dict[Expr, tuple[int, ...]] = field(default_factory=dict[Expr, "tuple[int, ...]"])
+
+    def samples(self, size: Expr) -> tuple[int, ...]:
+        if size not in self.sampled:
+            self.sampled[size] = tuple(_number(size, point) for point in self.points)
+        return self.sampled[size]
 
     def fits(self, size: Expr, into: Expr) -> bool:
         key = (size, into)
         if key not in self.known:
-            self.known[key] = size == into or self.analyzer.prove(size <= into)
+            possible = all(a <= b for a, b in zip(self.samples(size), self.samples(into), strict=True))
+            self.known[key] = size == into or (possible and self.analyzer.prove(size <= into))
         return self.known[key]
+
+
+def _number(size: Expr, point: Mapping[Var, int]) -> int:
+    """Return ``size`` at ``point``; dimensions that it does not name are 1."""
+    unknown = {item: 1 for item in walk(size) if isinstance(item, Var) and item not in point}
+    return int(evaluate_expr(size, {**unknown, **point}))
 
 
 @dataclass
@@ -247,9 +263,12 @@ class _Slot:
 
 
 def _share(values: list[_Value], order: _Order) -> list[_Slot]:
-    """Give every value a slot: one that bounds it, else one that it bounds, else any that is free, else a new one."""
+    """Give every value a slot: one that bounds it, else one that it bounds, else any that is free, else a new one.
+
+    Values that are large at usual dimensions come first, so that the others find slots that bound them.
+    """
     slots: list[_Slot] = []
-    for value in values:
+    for value in sorted(values, key=lambda value: order.samples(value.size)[-1], reverse=True):
         free = [slot for slot in slots if slot.is_free(value)]
         bounding = (slot for slot in free if any(order.fits(value.size, size) for size in slot.sizes))
         bounded = (slot for slot in free if all(order.fits(size, value.size) for size in slot.sizes))
@@ -261,10 +280,13 @@ def _share(values: list[_Value], order: _Order) -> list[_Slot]:
     return slots
 
 
-def _analyzer(function: GraphFunction, lows: Mapping[str, int]) -> Analyzer:
-    """Return an analyzer that knows the least values of the symbolic dimensions (1 where nothing else is said)."""
+def _order(function: GraphFunction, lows: Mapping[str, int]) -> _Order:
+    """Return the order of sizes, given the least values of the symbolic dimensions (1 where nothing else is said)."""
     analyzer = Analyzer()
     names = {item for param in function.params for item in walk(param.type) if isinstance(item, Var)}
-    for var in sorted(names, key=lambda item: item.name):
-        analyzer = analyzer.assume(var >= lows.get(var.name, 1))
-    return analyzer
+    variables = sorted(names, key=lambda item: item.name)
+    least = {var: lows.get(var.name, 1) for var in variables}
+    for var, low in least.items():
+        analyzer = analyzer.assume(var >= low)
+    spread = [{var: low + 7 * ((i + turn) % 3) for i, (var, low) in enumerate(least.items())} for turn in range(3)]
+    return _Order(analyzer, (least, *spread, {var: low + 63 for var, low in least.items()}))
