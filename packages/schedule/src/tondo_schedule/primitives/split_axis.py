@@ -63,7 +63,7 @@ def apply(function: TensorFunction, block: str, axis: Var, factor: int) -> tuple
     inner = IterVar(Var(names(f"{axis.name}_i")), Const(factor), Var(names(f"{binding.name}_i")), it.kind)
     position: Expr = add(mul(outer.var, factor), inner.var)
     known = analyzer
-    for item in (*(item for item in node.iters if item is not it), outer, inner):
+    for item in (outer, inner):  # the other variables stay as they are, also those that are always zero
         known = known.with_range(item.var, Const(0), item.extent)
 
     def tidy(expr: Expr) -> Expr:
