@@ -84,7 +84,7 @@ def rename(function: TensorFunction, fresh: Callable[[str], str], *, name: str |
     block_names = {block: fresh(block) for block in dict.fromkeys(blocks)}
     body = substitute(function.body, vars_map, buffers)
     named = rewrite(body, lambda item: replace(item, name=block_names[item.name]) if isinstance(item, Block) else item)
-    assert isinstance(named, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(named, Stmt)
     params = tuple(buffers[param] if isinstance(param, Buffer) else param for param in function.params)
     return TensorFunction(name or function.name, params, named, function.outputs, function.attrs, function.span)
 

@@ -21,11 +21,25 @@ if TYPE_CHECKING:
     from tondo.ir import TensorFunction
 
 __all__ = [
-    "LOWERING", "CompactBuffers", "Flatten", "LiftWorkspace", "LowerBlocks", "Simplify", "TensorPass", "Vectorize", "lower_function",
+    "LOWERING",
+    "CompactBuffers",
+    "Flatten",
+    "LiftWorkspace",
+    "LowerBlocks",
+    "Simplify",
+    "TensorPass",
+    "Vectorize",
+    "lower_function",
 ]
 
 LOWERING: Final[tuple[TensorPass, ...]] = (
-    LowerBlocks(), Simplify(), CompactBuffers(), LiftWorkspace(), Flatten(), Vectorize(), Simplify(),
+    LowerBlocks(),
+    Simplify(),
+    CompactBuffers(),
+    LiftWorkspace(),
+    Flatten(),
+    Vectorize(),
+    Simplify(),
 )
 """The standard lowering of a scheduled (or unscheduled) tensor function to what code generators take."""
 

@@ -25,8 +25,27 @@ from typing import ClassVar
 
 from tondo.arith import Analyzer, project
 from tondo.ir import (
-    GLOBAL, LOCAL, Allocate, Buffer, Const, Expr, For, If, Let, Load, Node, Seq, Stmt, Store, TensorFunction, Var, View, maximum,
-    minimum, rewrite, walk,
+    GLOBAL,
+    LOCAL,
+    Allocate,
+    Buffer,
+    Const,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Node,
+    Seq,
+    Stmt,
+    Store,
+    TensorFunction,
+    Var,
+    View,
+    maximum,
+    minimum,
+    rewrite,
+    walk,
 )
 from tondo_passes.tensor.each import TensorPass
 from tondo_passes.tensor.ranges import LoopRanges
@@ -126,7 +145,7 @@ class CompactBuffers(TensorPass):
             return value
 
         changed = rewrite(body, change)
-        assert isinstance(changed, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+        assert isinstance(changed, Stmt)
         return Allocate(small, changed)
 
 
@@ -177,9 +196,7 @@ def _touched(buffer: Buffer, body: Stmt, ranges: LoopRanges) -> list[tuple[Expr,
             low, high = limits if limits is not None else (Const(0), buffer.shape[dim] - 1)
             lows[dim].append(low)
             highs[dim].append(high)
-    return [
-        _hull(analyzer, low, high, extent) for low, high, extent in zip(lows, highs, buffer.shape, strict=True)
-    ]
+    return [_hull(analyzer, low, high, extent) for low, high, extent in zip(lows, highs, buffer.shape, strict=True)]
 
 
 def _hull(analyzer: Analyzer, lows: list[Expr], highs: list[Expr], full: Expr) -> tuple[Expr, Expr]:

@@ -2,7 +2,7 @@
 
 Before::
 
-    B[i, Ramp(j, 1, 16)]        # B: 128 x 64
+    B[i, Ramp(j, 1, 16)]  # B: 128 x 64
 
 After::
 
@@ -17,9 +17,24 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from tondo.ir import (
-    Broadcast, Buffer, Const, Expr, For, Invoke, Load, Node, Ramp, Stmt, Store, TensorFunction, add, mul, rebuild,
+    Allocate,
+    Broadcast,
+    Buffer,
+    Const,
+    Expr,
+    For,
+    Invoke,
+    Load,
+    Node,
+    Ramp,
+    Stmt,
+    Store,
+    TensorFunction,
+    View,
+    add,
+    mul,
+    rebuild,
 )
-from tondo.ir import Allocate, View
 from tondo_passes.tensor.each import TensorPass
 from tondo_passes.tensor.ranges import LoopRanges
 
@@ -35,7 +50,7 @@ class Flatten(TensorPass):
         if function.attrs.get("kind") == "host":
             return function
         body = _visit(function.body, LoopRanges.of(function))
-        assert isinstance(body, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+        assert isinstance(body, Stmt)
         params = tuple(flat(param) if isinstance(param, Buffer) else param for param in function.params)
         return replace(function, params=params, body=body)
 
@@ -73,7 +88,7 @@ def _visit(value: Node, ranges: LoopRanges) -> Node:
 
 def _expr(value: Expr, ranges: LoopRanges) -> Expr:
     result = _visit(value, ranges)
-    assert isinstance(result, Expr)  # noqa: S101  an expression is rebuilt as an expression
+    assert isinstance(result, Expr)
     return result
 
 

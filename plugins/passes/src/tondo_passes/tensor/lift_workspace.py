@@ -36,7 +36,7 @@ class LiftWorkspace(TensorPass):
         if not lifted:
             return function
         known = function.attrs.get("workspace", 0)
-        assert isinstance(known, int)  # noqa: S101  only this pass writes the attribute
+        assert isinstance(known, int)
         return replace(
             function,
             params=(*function.params, *lifted),
@@ -62,7 +62,7 @@ def _lift(stmt: Stmt, lifted: list[Buffer], name: str, *, parallel: bool) -> Stm
         lifted.append(stmt.buffer)
         return _lift(stmt.body, lifted, name, parallel=parallel)
     result = rebuild(stmt, visit)
-    assert isinstance(result, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(result, Stmt)
     return result
 
 

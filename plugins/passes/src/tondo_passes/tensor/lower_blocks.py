@@ -48,7 +48,7 @@ def _lower(stmt: Stmt) -> Stmt:
         return value
 
     result = visit(stmt)
-    assert isinstance(result, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+    assert isinstance(result, Stmt)
     return result
 
 

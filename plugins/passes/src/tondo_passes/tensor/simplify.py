@@ -10,7 +10,25 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from tondo.ir import (
-    Allocate, Assert, Block, Buffer, Const, Evaluate, Expr, For, If, Invoke, Let, Seq, Stmt, Store, TensorFunction, View, While, seq, substitute,
+    Allocate,
+    Assert,
+    Block,
+    Buffer,
+    Const,
+    Evaluate,
+    Expr,
+    For,
+    If,
+    Invoke,
+    Let,
+    Seq,
+    Stmt,
+    Store,
+    TensorFunction,
+    View,
+    While,
+    seq,
+    substitute,
 )
 from tondo_passes.tensor.each import TensorPass
 from tondo_passes.tensor.ranges import LoopRanges

@@ -2,7 +2,8 @@
 
 Before::
 
-    for i in vectorized(16): B[o + i] = A[o + i] * s
+    for i in vectorized(16):
+        B[o + i] = A[o + i] * s
 
 After::
 
@@ -20,8 +21,39 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from tondo.ir import (
-    Allocate, Assert, Binary, Broadcast, Cast, Compare, Const, Evaluate, Expr, For, If, Intrin, INTRINSICS, Invoke, Let, Load,
-    Node, Ramp, Select, Seq, Stmt, Store, TensorFunction, Unary, Var, View, While, add, all_of, mul, rebuild, seq, sub,
+    INTRINSICS,
+    Allocate,
+    Assert,
+    Binary,
+    Broadcast,
+    Cast,
+    Compare,
+    Const,
+    Evaluate,
+    Expr,
+    For,
+    If,
+    Intrin,
+    Invoke,
+    Let,
+    Load,
+    Node,
+    Ramp,
+    Select,
+    Seq,
+    Stmt,
+    Store,
+    TensorFunction,
+    Unary,
+    Var,
+    View,
+    While,
+    add,
+    all_of,
+    mul,
+    rebuild,
+    seq,
+    sub,
     walk,
 )
 from tondo_passes.tensor.each import TensorPass
@@ -29,7 +61,7 @@ from tondo_passes.tensor.each import TensorPass
 _REDUCERS: Final = {"add": "reduce_add", "mul": "reduce_mul", "max": "reduce_max", "min": "reduce_min"}
 
 
-class _CannotVectorize(Exception):
+class _CannotVectorizeError(Exception):
     """Raised inside this file when a statement has no vector form."""
 
 
@@ -51,7 +83,7 @@ def _visit(stmt: Stmt) -> Stmt:
 
     if not (isinstance(stmt, For) and stmt.kind == "vectorized"):
         result = rebuild(stmt, change)
-        assert isinstance(result, Stmt)  # noqa: S101  a statement is rebuilt as a statement
+        assert isinstance(result, Stmt)
         return result
     body = _visit(stmt.body)
     if not isinstance(stmt.extent, Const):
@@ -61,7 +93,7 @@ def _visit(stmt: Stmt) -> Stmt:
         return For(stmt.var, stmt.begin, stmt.extent, body, "unrolled", stmt.attrs, stmt.span)
     try:
         return _Vectorizer(stmt.var, stmt.begin, lanes).stmt(body, None)
-    except _CannotVectorize:
+    except _CannotVectorizeError:
         return For(stmt.var, stmt.begin, stmt.extent, body, "unrolled", stmt.attrs, stmt.span)
 
 
@@ -88,18 +120,18 @@ class _Vectorizer:
             case Evaluate() if not self._depends(stmt):
                 return stmt
             case Allocate() | View() | While() | Invoke() | Assert() | Evaluate():
-                raise _CannotVectorize
+                raise _CannotVectorizeError
             case _:
-                raise _CannotVectorize
+                raise _CannotVectorizeError
 
     def _depends(self, node: Node) -> bool:
         return any(isinstance(item, Var) and item in self._values for item in walk(node))
 
     def _for(self, stmt: For, mask: Expr | None) -> Stmt:
         if self._depends(stmt.begin) or self._depends(stmt.extent):
-            raise _CannotVectorize
+            raise _CannotVectorizeError
         if mask is not None and mask.dtype.lanes > 1 and stmt.kind == "parallel":
-            raise _CannotVectorize
+            raise _CannotVectorizeError
         return replace(stmt, body=self.stmt(stmt.body, mask))
 
     def _let(self, stmt: Let, mask: Expr | None) -> Stmt:
@@ -135,13 +167,13 @@ class _Vectorizer:
             return Store(stmt.buffer, indices, value, predicate, stmt.span)
         own = Load(stmt.buffer, stmt.indices)
         if not (isinstance(value, Binary) and value.op in _REDUCERS and value.a == own) or self._depends(own):
-            raise _CannotVectorize
+            raise _CannotVectorizeError
         if any(isinstance(item, Load) and item.buffer == stmt.buffer for item in walk(value.b)):
-            raise _CannotVectorize
+            raise _CannotVectorizeError
         lanes = self._wide(self.expr(value.b, predicate))
         if predicate is not None:
             wide = self._wide_mask(predicate)
-            assert wide is not None  # noqa: S101  a mask stays a mask
+            assert wide is not None
             lanes = Select(wide, lanes, Broadcast(_neutral(value.op, lanes), self._lanes))
         reduced = Intrin(_REDUCERS[value.op], (lanes,), lanes.dtype.element)
         return Store(stmt.buffer, indices, Binary(value.op, Load(stmt.buffer, indices), reduced), None, stmt.span)
@@ -181,7 +213,7 @@ class _Vectorizer:
             case Intrin():
                 return self._intrin(value, mask)
             case _:
-                raise _CannotVectorize
+                raise _CannotVectorizeError
 
     def _binary(self, value: Binary, mask: Expr | None) -> Expr:
         a, b = self.expr(value.a, mask), self.expr(value.b, mask)
@@ -211,7 +243,7 @@ class _Vectorizer:
     def _intrin(self, value: Intrin, mask: Expr | None) -> Expr:
         info = INTRINSICS.get(value.name)
         if info is None or not info.elementwise:
-            raise _CannotVectorize
+            raise _CannotVectorizeError
         args = tuple(self._wide(self.expr(arg, mask)) for arg in value.args)
         return Intrin(value.name, args, value.dtype.with_lanes(self._lanes))
 
@@ -227,7 +259,7 @@ def _both(mask: Expr | None, condition: Expr, lanes: int) -> Expr:
         mask = mask if mask.dtype.lanes > 1 else Broadcast(mask, lanes)
         condition = condition if condition.dtype.lanes > 1 else Broadcast(condition, lanes)
     both = all_of([mask, condition])
-    assert both is not None  # noqa: S101  two conditions
+    assert both is not None
     return both
 
 
