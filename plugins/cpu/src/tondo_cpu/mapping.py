@@ -51,7 +51,7 @@ def collapse(schedule: Schedule, stage: Stage) -> list[Var]:
     iters = {it.var: it for it in stage.block.iters}
     order = [iters[var] for index in stage.store.indices for var in by_stride(index) if var in iters]
     loops = [it.binding for it in order if isinstance(it.binding, Var)]
-    if len(loops) != len(own) or set(loops) != set(own):
+    if not own or len(loops) != len(own) or set(loops) != set(own):
         return own
     if loops != own:
         schedule.reorder(*loops)
