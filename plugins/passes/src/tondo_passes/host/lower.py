@@ -149,23 +149,19 @@ class _Host:
         return atom
 
     def _binding(self, binding: Binding) -> list[Stmt]:
-        unknown = {item for var in binding.vars for item in walk(var.type) if isinstance(item, Var)} - {*self._symbols}
+        operation = binding.operation
+        if not isinstance(operation, (CallDps, CallPacked, MatchShape)):
+            self._refuse(binding, f"{type(operation).__name__} is control flow or a call of a graph function")
+        unknown = {item.name for item in walk(binding) if isinstance(item, Var) and item not in self._symbols}
         if unknown:
-            names = ", ".join(sorted(var.name for var in unknown))
-            self._refuse(binding, f"the size of '{binding.vars[0].name}' ({names}) depends on contents")
-        match binding.operation:
+            self._refuse(binding, f"the dimension {', '.join(sorted(unknown))} depends on the contents of a tensor")
+        match operation:
             case CallDps():
-                return [self._call(binding, binding.operation)]
-            case CallPacked(effect="inplace"):
-                return self._refuse(binding, f"'{binding.operation.name}' works in place")
+                return [self._call(binding, operation)]
             case CallPacked():
-                return [self._call_packed(binding, binding.operation)]
+                return [self._call_packed(binding, operation)]
             case MatchShape():
-                return self._match_shape(binding, binding.operation)
-            case _:
-                self._refuse(
-                    binding, f"{type(binding.operation).__name__} is control flow or a call of a graph function"
-                )
+                return self._match_shape(binding, operation)
 
     def _refuse(self, binding: Binding, reason: str) -> NoReturn:
         notes = [] if binding.source is None else [f"it comes from {binding.source}"]
@@ -183,6 +179,8 @@ class _Host:
         return self._viewed([*call.args, *binding.vars], scratch, Invoke(call.function, args, False, binding.span))
 
     def _call_packed(self, binding: Binding, call: CallPacked) -> Stmt:
+        if call.effect == "inplace":
+            self._refuse(binding, f"'{call.name}' works in place")
         used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
         return self._viewed([*call.args, *binding.vars], [], Invoke(call.name, tuple(used), True, binding.span))
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tondo.passes import PassContext
 
 ALIGNMENT: Final = 64
+_POINTS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -288,5 +289,8 @@ def _order(function: GraphFunction, lows: Mapping[str, int]) -> _Order:
     least = {var: lows.get(var.name, 1) for var in variables}
     for var, low in least.items():
         analyzer = analyzer.assume(var >= low)
-    spread = [{var: low + 7 * ((i + turn) % 3) for i, (var, low) in enumerate(least.items())} for turn in range(3)]
+    spread = [
+        {var: low + (389 * i + 7919 * turn * (i + 1)) % 1009 for i, (var, low) in enumerate(least.items())}
+        for turn in range(_POINTS)
+    ]
     return _Order(analyzer, (least, *spread, {var: low + 63 for var, low in least.items()}))
