@@ -23,6 +23,8 @@ OURS = "tondo"
 RIVALS = ("onnxruntime", "openvino")
 """The ratio is that of the fastest of these; others are reported beside it."""
 REFERENCE = "onnxruntime"
+NOT_OFFERED = "LookupError"
+"""How the reason begins when an engine works but has no form of the model: nothing has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def probe(prepared: Prepared, settings: Settings) -> tuple[dict[str, str], dict[
                 versions[engine] = str(opened["version"])
             except WorkerError as error:
                 text = str(error)
-                if text.startswith("LookupError"):  # works, but does not know the tiny model
+                if text.startswith(NOT_OFFERED):  # it works, but does not know the tiny model
                     versions[engine] = "installed"
                     missing |= {} if settings.torch else {engine: text}
                 else:
