@@ -42,11 +42,15 @@ def digest_of(model: ModelProto, files: ModelFiles, options: LoadOptions) -> str
     return state.hexdigest()
 
 
+def _sha256(data: memoryview) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
 def _blocks(data: memoryview) -> list[bytes]:
     """SHA-256 of each block of ``data``, by several threads: weights are most of what a warm start reads."""
     parts = [data[begin : begin + _BLOCK_BYTES] for begin in range(0, len(data), _BLOCK_BYTES)]
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1), "tondo-digest") as executor:
-        return list(executor.map(lambda part: hashlib.sha256(part).digest(), parts))
+        return list(executor.map(_sha256, parts))
 
 
 def _external(model: ModelProto) -> Iterator[TensorProto]:
