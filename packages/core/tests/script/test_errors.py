@@ -28,7 +28,8 @@ def place(diagnostic: Diagnostic) -> tuple[str, int, int]:
 
 def tensor(*lines: str) -> str:
     body = "\n".join(f"    {line}" for line in lines)
-    return f'@tensor_function\ndef f(n: "int64", A: Buffer((n, 4), "float32"), B: Buffer((n,), "int32"), y: Buffer((n,), "float32")):\n{body}\n'
+    params = 'n: "int64", A: Buffer((n, 4), "float32"), B: Buffer((n,), "int32"), y: Buffer((n,), "float32")'
+    return f"@tensor_function\ndef f({params}):\n{body}\n"
 
 
 @pytest.mark.parametrize(

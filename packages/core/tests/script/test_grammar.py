@@ -11,11 +11,50 @@ from tondo.ir import LOOP_KINDS, Node
 
 PAGE = (files("tondo.ir") / "grammar.md").read_text(encoding="utf-8")
 BASES = {"Node", "Expr", "Stmt", "Operation", "Type"}
-WORDS = (
-    "seq block spatial reduction reads writes where attributes init store evaluate invoke invoke_packed let allocate view "
-    "select cast ramp broadcast load neg intrin min max truncdiv truncmod call call_dps call_packed call_graph "
-    "shape_value match_shape if_region loop_region constant data expr var dtype float bind"
-).split()
+WORDS = [
+    "seq",
+    "block",
+    "spatial",
+    "reduction",
+    "reads",
+    "writes",
+    "where",
+    "attributes",
+    "init",
+    "store",
+    "evaluate",
+    "invoke",
+    "invoke_packed",
+    "let",
+    "allocate",
+    "view",
+    "select",
+    "cast",
+    "ramp",
+    "broadcast",
+    "load",
+    "neg",
+    "intrin",
+    "min",
+    "max",
+    "truncdiv",
+    "truncmod",
+    "call",
+    "call_dps",
+    "call_packed",
+    "call_graph",
+    "shape_value",
+    "match_shape",
+    "if_region",
+    "loop_region",
+    "constant",
+    "data",
+    "expr",
+    "var",
+    "dtype",
+    "float",
+    "bind",
+]
 
 
 def classes() -> list[str]:

@@ -34,27 +34,24 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from tondo.diagnostics import TondoError
 from tondo.ir import (
-    Allocate,
     Atom,
     Binding,
-    Buffer,
     CallDps,
     Const,
     ConstantRef,
     GraphFunction,
     GraphVar,
     IRModule,
-    Node,
     TensorFunction,
     TensorType,
-    Var,
     walk,
 )
+from tondo_passes.graph.arrange import arrange, is_aligned
 from tondo_passes.graph.calls import as_operation, scalars_of, value_names, with_operation
 from tondo_passes.graph.common_subexpressions import replace_atoms
 from tondo_passes.graph.names import NameSupply
-from tondo_schedule.facts import Stage, stages_of
-from tondo_schedule.layout import IndexMap, LayoutWish, relayout, restore, transform_layout
+from tondo_schedule.facts import stages_of
+from tondo_schedule.layout import IndexMap, LayoutWish, relayout, restore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +212,7 @@ class _Worker:
             return
         stages = stages_of(function)
         ways: list[tuple[list[IndexMap | None], IndexMap | None]] = []
-        if stages is not None and all(_aligned(stage, chosen.rank) for stage in stages):
+        if stages is not None and all(is_aligned(stage, chosen.rank) for stage in stages):
             pairs = zip(call.args, maps, strict=True)
             ways.append(([chosen if _follows(arg, chosen) else have for arg, have in pairs], chosen))
         if stages is not None:
@@ -267,67 +264,6 @@ class _Worker:
         graph.renamed[old] = new
         graph.origin[new] = old
         graph.bindings.append(Binding((new,), operation, binding.source, binding.span))
-
-
-def arrange(function: TensorFunction, arranged: Sequence[IndexMap | None]) -> TensorFunction:
-    """Return ``function`` with its buffer parameters in other arrangements.
-
-    Allocations whose axes correspond to those of a permuted parameter are permuted with it.
-
-    Args:
-        function: in compute form.
-        arranged: one map per buffer parameter, None for those that stay.
-    """
-    buffers = function.buffers
-    work = [(buffer, index_map) for buffer, index_map in zip(buffers, arranged, strict=True) if index_map is not None]
-    spread: dict[Buffer, IndexMap] = {}
-    stages = stages_of(function) or ()
-    local = {item.buffer for item in walk(function.body) if isinstance(item, Allocate)}
-    for buffer, index_map in work:
-        if all(part.role == "whole" for part in index_map.parts):
-            for other in _connected(buffer, stages, local, index_map.rank):
-                spread.setdefault(other, index_map)
-    for buffer, index_map in [*work, *spread.items()]:
-        function = transform_layout(function, buffer, index_map)
-    return function
-
-
-def _connected(buffer: Buffer, stages: Sequence[Stage], local: set[Buffer], rank: int) -> list[Buffer]:
-    """Return the allocations that aligned stages connect with ``buffer``."""
-    found: list[Buffer] = []
-    pending = [buffer]
-    while pending:
-        current = pending.pop()
-        for stage in stages:
-            if not _aligned(stage, rank):
-                continue
-            ends = {stage.output, *(access.buffer for access in stage.reads)}
-            if current not in ends:
-                continue
-            for other in ends:
-                if other in local and other.rank == rank and other not in found and other != buffer:
-                    found.append(other)
-                    pending.append(other)
-    return sorted(found, key=lambda item: item.name)
-
-
-def _aligned(stage: Stage, rank: int) -> bool:
-    """Whether every axis of the operands of full rank follows the same axis of the output, or a reduction."""
-    if stage.kind == "opaque" or stage.output.rank != rank:
-        return False
-    places = {index: axis for axis, index in enumerate(stage.store.indices) if isinstance(index, Var)}
-    for access in stage.reads:
-        if access.buffer.rank != rank:
-            continue
-        for axis, index in enumerate(access.indices):
-            used = {places[item] for item in _vars(index) if item in places}
-            if used - {axis}:
-                return False
-    return True
-
-
-def _vars(node: Node) -> set[Var]:
-    return {item for item in walk(node) if isinstance(item, Var)}
 
 
 def _is_packed(index_map: IndexMap) -> bool:
