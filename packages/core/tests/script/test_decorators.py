@@ -131,10 +131,13 @@ def test_what_has_no_source_is_refused() -> None:
 
 
 def test_numbers_take_the_dtype_of_their_neighbour() -> None:
-    text = '@tensor_function\ndef f(x: Buffer((4,), "float16"), y: Buffer((4,), "float16")):\n    y[0] = max(x[0], 0) * 2 + 1.5\n'
+    text = '@tensor_function\ndef f(x: Buffer((4,), "float16"), y: Buffer((4,), "float16")):\n'
+    text += "    y[0] = max(x[0], 0) * 2 + 1.5\n"
     kinds = {str(item.dtype) for item in walk(parse(text).tensor("f").body) if isinstance(item, Const)}
     assert kinds == {"float16", "int64"}
-    vector = "@tensor_function\ndef f(x: Buffer((4,)), y: Buffer((4,))):\n    y[ramp(0, 1, 4)] = 2 * x[ramp(0, 1, 4)] + fma(x[ramp(0, 1, 4)], 1.5, x[ramp(0, 1, 4)])\n"
+    lanes = "x[ramp(0, 1, 4)]"
+    vector = "@tensor_function\ndef f(x: Buffer((4,)), y: Buffer((4,))):\n"
+    vector += f"    y[ramp(0, 1, 4)] = 2 * {lanes} + fma({lanes}, 1.5, {lanes})\n"
     assert parse(script(parse(vector))) == parse(vector)
     assert FLOAT32.with_lanes(4) in {
         item.dtype for item in walk(parse(vector).tensor("f").body) if hasattr(item, "dtype")
