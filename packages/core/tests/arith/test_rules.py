@@ -171,6 +171,18 @@ def test_simplify_is_idempotent_and_small(expr):
     assert size(simple) <= 3 * size(expr) + 8
 
 
+@given(st.lists(st.sampled_from([N, N + 1, Const(3), Const(4), N * 2]), min_size=1, max_size=4), integers)
+def test_digits_in_symbolic_radices_join(radices, expr):
+    """The digits of a position in a mixed radix system, each times its weight, are the position."""
+    total, weight, quotient = Const(0), Const(1), Y
+    for place, radix in enumerate(radices):
+        digit = quotient if place == len(radices) - 1 else quotient % radix
+        total, weight, quotient = total + digit * weight, weight * radix, quotient // radix
+    _check(total + expr, BOXES, VALUES)
+    if all(isinstance(radix, (Var, Const)) for radix in radices):
+        assert BOXES.simplify(total) == Y
+
+
 @given(integers, st.integers(2, 12))
 def test_divides(expr, divisor):
     if BOXES.divides(divisor, expr):

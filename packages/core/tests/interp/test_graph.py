@@ -33,6 +33,7 @@ from tondo.ir import (
     MatchShape,
     OpCall,
     Operator,
+    Reinterpret,
     ShapeValue,
     Store,
     TensorFunction,
@@ -146,6 +147,16 @@ def test_shapes(data):
     assert (count_.shape, int(count_), int(size_)) == ((), 12, 9)
     with pytest.raises(TondoError) as caught:
         run_graph(module, [data[0], np.zeros((5, 9), np.float32)], {})
+    assert caught.value.code == "TND-R003"
+
+
+def test_views(data):
+    flat = GraphVar("flat", tensor(N * 3))
+    module = IRModule.of(graph([X], [Binding((flat,), Reinterpret(X))], [flat]))
+    np.testing.assert_array_equal(run_graph(module, [data[0]], {})[0], data[0].reshape(-1))
+    short = GraphVar("short", tensor(N + 1))
+    with pytest.raises(TondoError) as caught:
+        run_graph(IRModule.of(graph([X], [Binding((short,), Reinterpret(X))], [short])), [data[0]], {})
     assert caught.value.code == "TND-R003"
 
 

@@ -59,6 +59,7 @@ from tondo.ir import (
     Ramp,
     Range,
     Region,
+    Reinterpret,
     ScalarType,
     Select,
     Seq,
@@ -347,7 +348,7 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
     atoms = st.lists(atom, max_size=3).map(tuple)
     size = st.sampled_from([Const(3), N, N * M + 1])
     sizes = st.lists(size, max_size=3).map(tuple)
-    forms = ["call", "dps", "packed", "graph", "shape", "match"] + (["if", "loop"] if depth else [])
+    forms = ["call", "dps", "packed", "graph", "shape", "match", "view"] + (["if", "loop"] if depth else [])
     match draw(st.sampled_from(forms)):
         case "call":
             return Call(draw(st.sampled_from(["relu", "vendor.op"])), draw(atoms), draw(attributes()))
@@ -363,6 +364,8 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
             return ShapeValue(draw(sizes))
         case "match":
             return MatchShape(draw(atom), draw(sizes))
+        case "view":
+            return Reinterpret(draw(atom))
         case "if":
             return IfRegion(
                 draw(atom), draw(graph_regions(known, fresh, depth, 0)), draw(graph_regions(known, fresh, depth, 0))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tondo.passes import Pass
 from tondo.plugin import PassSpec, Pipeline, PluginInfo, hookimpl
+from tondo_passes.graph.alias_views import AliasViews
 from tondo_passes.graph.common_subexpressions import CommonSubexpressions
 from tondo_passes.graph.dead_code import DeadCode
 from tondo_passes.graph.define import Define
@@ -40,6 +41,7 @@ CPU = Pipeline(
             "graph.fold_constants",
             "graph.common_subexpressions",
             "graph.own_results",
+            "graph.alias_views",
             "graph.fuse",
             "graph.dead_code",
             "tensor.schedule",
@@ -62,6 +64,7 @@ CPU = Pipeline(
 def register_passes() -> Sequence[type[Pass]]:
     """Return the standard passes."""
     return [
+        AliasViews,
         CommonSubexpressions,
         CompactBuffers,
         DeadCode,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from tondo.arith.affine import Affine
 from tondo.arith.bounds import atom_range, sum_range, type_range
-from tondo.arith.division import join_remainders
+from tondo.arith.division import join_remainders, joinable
 from tondo.arith.form import form_of
 from tondo.arith.interval import EVERYTHING, Interval
 from tondo.arith.knowledge import Knowledge
@@ -132,10 +132,7 @@ class Analyzer:
 
     def tidy(self, value: Affine) -> Affine:
         """Return a sum with quotients and remainders of the same value joined."""
-        for atom, _ in value.terms:
-            if type(atom) is Binary and atom.op == "floordiv":
-                return join_remainders(self, value)
-        return value
+        return join_remainders(self, value) if joinable(value) else value
 
     def range_of(self, value: Affine) -> Interval:
         """Return the values that ``value`` can have."""

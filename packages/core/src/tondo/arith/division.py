@@ -12,6 +12,7 @@ before                                         after
 ``(n*q + r) // n``, 0 <= r < n                 ``q``
 ``(f*x) // (f*y)``, f > 0                      ``x // y``
 ``c*(x // c) + x % c``                         ``x``
+``n*(x // n) + x % n``                         ``x``
 ``x - c*(x // c)``                             ``x % c``
 =============================================  ===============================================
 
@@ -235,8 +236,10 @@ def join_remainders(rules: Rules, value: Affine) -> Affine:
 
 
 def _join(rules: Rules, value: Affine, atom: Expr, k: int) -> Affine | None:
-    if type(atom) is not Binary or type(atom.b) is not Const or atom.op not in {"floordiv", "floormod"}:
+    if type(atom) is not Binary or atom.op not in {"floordiv", "floormod"}:
         return None
+    if type(atom.b) is not Const:
+        return _join_symbolic(rules, value, atom, k) if atom.op == "floormod" else None
     c = int(atom.b.value)
     if c <= 0:
         return None
@@ -255,7 +258,34 @@ def _join(rules: Rules, value: Affine, atom: Expr, k: int) -> Affine | None:
     return better if _weight(better) < _weight(value) else None
 
 
+def _join_symbolic(rules: Rules, value: Affine, remainder: Binary, k: int) -> Affine | None:
+    """Join ``k * (x % n)`` with the terms that have a factor ``n``; these are joined among themselves first."""
+    n = remainder.b
+    coefficient, rest = value.split(n)
+    if coefficient == ZERO:
+        return None
+    inner = rules.form(remainder.a)
+    quotient = floordiv_form(rules, inner, rules.form(n))
+    others = (rules.tidy(coefficient) - quotient.scale(k)).times(Affine.of(n))
+    if others is None:
+        return None
+    better = rest - Affine.of(remainder, k) + others + inner.scale(k)
+    return better if _weight(better) < _weight(value) else None
+
+
 def _weight(value: Affine) -> tuple[int, int]:
     """Return the number of quotients and remainders, then of terms; joining must lower it, so it ends."""
-    special = sum(type(atom) is Binary and atom.op in {"floordiv", "floormod"} for atom, _ in value.terms)
+    special = sum(
+        type(factor) is Binary and factor.op in {"floordiv", "floormod"}
+        for atom, _ in value.terms
+        for factor in factors(atom)
+    )
     return special, len(value.terms)
+
+
+def joinable(value: Affine) -> bool:
+    """Whether :func:`join_remainders` may find something."""
+    return any(
+        type(atom) is Binary and (atom.op == "floordiv" or (atom.op == "floormod" and type(atom.b) is not Const))
+        for atom, _ in value.terms
+    )

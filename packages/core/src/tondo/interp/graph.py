@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ from tondo.ir import (
     MatchShape,
     OpCall,
     Operator,
+    Reinterpret,
     ShapeValue,
     TensorFunction,
     TensorType,
@@ -124,6 +126,8 @@ class _Runner:
                 return [np.array(numbers[0] if operation.scalar else numbers, np.int64)]
             case MatchShape():
                 return [self.match_shape(scope, operation)]
+            case Reinterpret():
+                return [self.reinterpret(scope, operation, binding.var)]
             case IfRegion():
                 taken = operation.then if bool(self.atom(scope, operation.condition)) else operation.orelse
                 return self.region(scope, taken.bindings, taken.results)
@@ -187,6 +191,17 @@ class _Runner:
         if expected != array.shape:
             fail("TND-R003", f"{scope.function}: shape {expected} is expected, got {array.shape}")
         return array
+
+    def reinterpret(self, scope: _Scope, operation: Reinterpret, result: GraphVar) -> np.ndarray:
+        array = np.ascontiguousarray(self.atom(scope, operation.arg))
+        shape = [_number(scope, dim) for dim in result.tensor.dims]
+        if array.dtype != result.tensor.dtype.numpy or math.prod(shape) != array.size:
+            fail(
+                "TND-R003",
+                f"{scope.function}: '{operation.arg.name}', {array.dtype} {array.shape}, has no view "
+                f"of {result.tensor.dtype} {tuple(shape)}",
+            )
+        return array.reshape(shape)
 
     def loop(self, scope: _Scope, loop: LoopRegion, results: tuple[GraphVar, ...]) -> list[np.ndarray]:
         trips = None if loop.trips is None else int(self.atom(scope, loop.trips))

@@ -58,6 +58,7 @@ from tondo.ir.graph import (
     LoopRegion,
     MatchShape,
     Operation,
+    Reinterpret,
     ShapeValue,
 )
 from tondo.ir.intrinsics import INTRINSICS, IntrinsicInfo
@@ -152,6 +153,7 @@ __all__ = [
     "Ramp",
     "Range",
     "Region",
+    "Reinterpret",
     "ScalarType",
     "Select",
     "Seq",

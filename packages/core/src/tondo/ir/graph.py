@@ -117,6 +117,16 @@ class MatchShape(Operation):
 
 
 @node
+class Reinterpret(Operation):
+    """The memory of ``arg`` seen in the shape of the bound variable; nothing is copied.
+
+    Both are stored contiguously in row-major order and have the same element type and number of elements.
+    """
+
+    arg: Atom
+
+
+@node
 class GraphRegion(Node):
     """Bindings with parameters and results; sees the values of the function around it."""
 

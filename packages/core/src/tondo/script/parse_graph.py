@@ -31,6 +31,7 @@ from tondo.ir import (
     LoopRegion,
     MatchShape,
     Operation,
+    Reinterpret,
     ShapeValue,
     TensorType,
     Type,
@@ -44,6 +45,7 @@ _OPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "call_graph": (),
     "shape_value": ("scalar",),
     "match_shape": (),
+    "reinterpret": (),
     "if_region": (),
     "loop_region": (),
 }
@@ -265,6 +267,8 @@ class ModuleReader(TensorReader):
             case "match_shape":
                 value, shape = self.positional(call, 2)
                 return MatchShape(self.atom(value), self.declared_shape(shape))
+            case "reinterpret":
+                return Reinterpret(self.atom(self.positional(call, 1)[0]))
             case "if_region":
                 condition, then, orelse = self.positional(call, 3)
                 return IfRegion(self.atom(condition), self._named_region(then), self._named_region(orelse))

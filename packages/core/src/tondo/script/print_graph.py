@@ -24,6 +24,7 @@ from tondo.ir import (
     IRModule,
     LoopRegion,
     MatchShape,
+    Reinterpret,
     ShapeValue,
     TensorFunction,
 )
@@ -124,6 +125,8 @@ class _GraphPrinter:
                 return [], f"shape_value({shape_text(operation.dims)}{', scalar=True' if operation.scalar else ''})"
             case MatchShape():
                 return [], f"match_shape({self.atom(operation.arg)}, {shape_text(operation.dims)})"
+            case Reinterpret():
+                return [], f"reinterpret({self.atom(operation.arg)})"
             case IfRegion():
                 return self.if_region(operation)
             case LoopRegion():

@@ -41,6 +41,7 @@ from tondo.ir import (
     Ramp,
     Range,
     Region,
+    Reinterpret,
     Store,
     TensorFunction,
     TensorType,
@@ -227,6 +228,15 @@ def test_flat_callees_and_scratch():
         (graph(Binding((B,), CallGraph("nothing", (A,)))), "there is no graph function 'nothing'"),
         (graph(Binding((B,), CallGraph("main", (A, A)))), "'main' has 1 parameters and 1 results"),
         (graph(Binding((B,), MatchShape(A, (N, M)))), "'a' has another rank"),
+        (
+            graph(Binding((GraphVar("b", tensor(N + 1)),), Reinterpret(A))),
+            "the view and 'a' differ in their number of elements",
+        ),
+        (
+            graph(Binding((GraphVar("b", tensor(N, dtype=FLOAT64)),), Reinterpret(A))),
+            "the view has dtype float64, 'a' float32",
+        ),
+        (graph(Binding((GraphVar("b", TensorType(None, FLOAT32)),), Reinterpret(A))), "a view of unknown rank"),
         (
             graph(Binding((B,), IfRegion(A, GraphRegion((), (), (A,)), GraphRegion((), (), (A,))))),
             "the condition has dtype float32",

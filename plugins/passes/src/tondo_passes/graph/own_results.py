@@ -19,6 +19,7 @@ from tondo.ir import (
     GraphVar,
     IRModule,
     MatchShape,
+    Reinterpret,
     TensorFunction,
 )
 from tondo_passes.graph.calls import value_names
@@ -46,7 +47,8 @@ class OwnResults:
 
 
 def _function(function: GraphFunction, fresh: NameSupply, made: list[TensorFunction]) -> GraphFunction:
-    renamed = {binding.var for binding in function.bindings if isinstance(binding.operation, MatchShape)}
+    views = (MatchShape, Reinterpret)
+    renamed = {binding.var for binding in function.bindings if isinstance(binding.operation, views)}
     own = {var for binding in function.bindings for var in binding.vars} - renamed
     names = NameSupply(value_names(function))
     bindings = list(function.bindings)

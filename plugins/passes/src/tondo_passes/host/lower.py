@@ -35,6 +35,7 @@ from tondo.ir import (
     Buffer,
     CallDps,
     CallPacked,
+    Const,
     ConstantRef,
     Expr,
     GraphFunction,
@@ -42,6 +43,7 @@ from tondo.ir import (
     Invoke,
     IRModule,
     MatchShape,
+    Reinterpret,
     Seq,
     Stmt,
     TensorFunction,
@@ -93,6 +95,7 @@ class _Host:
         self._places, self._size = planned(graph)
         self._arena = Buffer(self._fresh("workspace"), (self._size,), UINT8, align=64)
         self._buffers: dict[Atom, Buffer] = {}
+        self._views: dict[Atom, Atom] = {}
         self._inputs = [self._declare(param) for param in graph.params]
         self._outputs = [self._declare(self._result(atom)) for atom in graph.results]
         refs = dict.fromkeys(item for item in walk(graph) if isinstance(item, ConstantRef))
@@ -150,7 +153,7 @@ class _Host:
 
     def _binding(self, binding: Binding) -> list[Stmt]:
         operation = binding.operation
-        if not isinstance(operation, (CallDps, CallPacked, MatchShape)):
+        if not isinstance(operation, (CallDps, CallPacked, MatchShape, Reinterpret)):
             self._refuse(binding, f"{type(operation).__name__} is control flow or a call of a graph function")
         unknown = {item.name for item in walk(binding) if isinstance(item, Var) and item not in self._symbols}
         if unknown:
@@ -162,6 +165,9 @@ class _Host:
                 return [self._call_packed(binding, operation)]
             case MatchShape():
                 return self._match_shape(binding, operation)
+            case Reinterpret():
+                self._views[binding.var] = operation.arg
+                return []
 
     def _refuse(self, binding: Binding, reason: str) -> NoReturn:
         notes = [] if binding.source is None else [f"it comes from {binding.source}"]
@@ -192,11 +198,20 @@ class _Host:
             root = self._aliases.get(atom, atom) if isinstance(atom, GraphVar) else None
             if root is not None and root.name in self._places:
                 stmt = View(self._buffer(atom), self._arena, self._places[root.name], stmt)
+            elif self._buffer(atom) != (base := self._base(atom)):
+                stmt = View(self._buffer(atom), base, Const(0), stmt)
         return stmt
+
+    def _base(self, atom: Atom) -> Buffer:
+        """Return the buffer that ``atom`` is a view of, through any number of views; its own if it is none."""
+        while atom in self._views:
+            atom = self._views[atom]
+        return self._buffer(atom)
 
     def _match_shape(self, binding: Binding, match: MatchShape) -> list[Stmt]:
         have = match.arg.tensor.dims
         self._buffers[binding.var] = self._buffer(match.arg)
+        self._views[binding.var] = match.arg
         wrong = [compare("eq", a, b) for a, b in zip(have, match.dims, strict=True) if a != b]
         condition = all_of(wrong)
         return [] if condition is None else [Assert(condition, f"shape of '{binding.var.name}' is not as declared")]

@@ -30,6 +30,7 @@ from tondo.ir import (
     GraphVar,
     IRModule,
     MatchShape,
+    Reinterpret,
     TensorFunction,
     TensorType,
     Var,
@@ -143,7 +144,7 @@ def _values(function: GraphFunction, module: IRModule) -> list[_Value]:
                 last[root.get(item, item)] = position
     values: list[_Value] = []
     for position, binding in enumerate(function.bindings):
-        if not isinstance(binding.operation, MatchShape):
+        if not isinstance(binding.operation, (MatchShape, Reinterpret)):
             values.extend(
                 _Value(var.name, _size(binding, var), position, last.get(var, position))
                 for var in binding.vars
@@ -184,11 +185,12 @@ def _evaluated(shape: tuple[Expr, ...], scalars: dict[Var, Expr]) -> list[Expr]:
 
 
 def aliases(function: GraphFunction) -> dict[GraphVar, GraphVar]:
-    """Return, for values that only rename another (shape matches), the value whose memory they use."""
+    """Return, for values that only rename another (shape matches, views), the value whose memory they use."""
     root: dict[GraphVar, GraphVar] = {}
     for binding in function.bindings:
-        if isinstance(binding.operation, MatchShape) and isinstance(binding.operation.arg, GraphVar):
-            root[binding.var] = root.get(binding.operation.arg, binding.operation.arg)
+        operation = binding.operation
+        if isinstance(operation, (MatchShape, Reinterpret)) and isinstance(operation.arg, GraphVar):
+            root[binding.var] = root.get(operation.arg, operation.arg)
     return root
 
 

@@ -23,6 +23,7 @@ from tondo.ir import (
     IRModule,
     LoopRegion,
     MatchShape,
+    Reinterpret,
     TensorFunction,
     TensorType,
     Var,
@@ -82,7 +83,7 @@ def _arguments(binding: Binding) -> tuple[Atom, ...]:
     match binding.operation:
         case Call() | CallDps() | CallPacked() | CallGraph():
             return binding.operation.args
-        case MatchShape():
+        case MatchShape() | Reinterpret():
             return (binding.operation.arg,)
         case IfRegion():
             return (binding.operation.condition,)
@@ -127,6 +128,8 @@ def _check_calls(module: IRModule, function: GraphFunction) -> Iterator[Finding]
                 yield from _placed(_call_dps(module, binding, binding.operation), binding)
             case CallGraph():
                 yield from _placed(_call_graph(module, binding, binding.operation), binding)
+            case Reinterpret():
+                yield from _placed(_reinterpret(binding, binding.operation), binding)
             case _:
                 pass
 
@@ -181,6 +184,21 @@ def _call_graph(module: IRModule, binding: Binding, call: CallGraph) -> Iterator
                 yield f"'{param.name}' of '{call.function}' and '{atom.name}' differ in dtype"
         elif param.type != atom.type:
             yield f"'{param.name}' of '{call.function}' and '{atom.name}' differ in type"
+
+
+def _reinterpret(binding: Binding, operation: Reinterpret) -> Iterator[str]:
+    if len(binding.vars) != 1:
+        yield f"a view has one name, not {len(binding.vars)}"
+        return
+    wanted, given = binding.var.type, operation.arg.type
+    if not isinstance(wanted, TensorType) or not isinstance(given, TensorType):
+        yield "a view of what is no tensor"
+    elif wanted.dtype != given.dtype:
+        yield f"the view has dtype {wanted.dtype}, '{operation.arg.name}' {given.dtype}"
+    elif wanted.shape is None or given.shape is None:
+        yield "a view of unknown rank"
+    elif not _same(_elements(wanted.shape), _elements(given.shape)):
+        yield f"the view and '{operation.arg.name}' differ in their number of elements"
 
 
 def _difference(wanted: TensorType, given: TensorType) -> str | None:
