@@ -85,7 +85,18 @@ def _schedule_across(schedule: Schedule, stage: Stage, vector: IterVar, machine:
     epilogue = schedule.cache_write(name, LOCAL)
     axes = Axes(loop, None, tuple(item for item in spatial if item != loop), (), tuple(reduced))
     narrowed = Machine(lanes, machine.registers, machine.threads, machine.l1, machine.l2)
+    if size is None:
+        other, other_epilogue = schedule.specialize((name, epilogue), loop.name, columns)
+        apply_tile(schedule, other, other_epilogue, _renamed(schedule, axes, name, other), Tile(1, 1), 1, narrowed)
     apply_tile(schedule, name, epilogue, axes, Tile(1, max(1, columns // lanes)), columns, narrowed)
+
+
+def _renamed(schedule: Schedule, axes: Axes, block: str, other: str) -> Axes:
+    """Return ``axes`` with the loops of another version of ``block``."""
+    pairs = zip(schedule.block(block).iters, schedule.block(other).iters, strict=True)
+    loops = {a.binding: b.binding for a, b in pairs if isinstance(a.binding, Var) and isinstance(b.binding, Var)}
+    outer, depth = (tuple(loops[item] for item in items) for items in (axes.outer, axes.depth))
+    return Axes(loops[axes.vector], None, outer, (), depth)
 
 
 def schedule_row(schedule: Schedule, block: str, machine: Machine) -> None:

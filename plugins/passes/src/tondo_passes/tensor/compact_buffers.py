@@ -15,7 +15,8 @@ After::
         for j: B[i, j] = T[j] + 1
 
 A buffer moves into a loop when every iteration writes what it reads, and when what remains has a constant size that
-fits the stack of a thread (``stack_bytes``); otherwise it stays outside, whole.
+fits the stack of a thread (``stack_bytes``); otherwise it stays outside, whole. A ``local`` buffer that has to stay
+outside becomes a ``global`` one, shared by all threads: the parallel loops that use it become serial.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class CompactBuffers(TensorPass):
         placed = self._shrink(buffer, body, ranges)
         if placed is not None:
             return placed
-        return Allocate(buffer, body)
+        return _shared(buffer, body) if buffer.scope == LOCAL else Allocate(buffer, body)
 
     def _descend(self, buffer: Buffer, body: Stmt, ranges: LoopRanges) -> Stmt | None:
         """Return ``body`` with the allocation somewhere inside it, or None if it has to stay around ``body``."""
@@ -147,6 +148,22 @@ class CompactBuffers(TensorPass):
         changed = rewrite(body, change)
         assert isinstance(changed, Stmt)
         return Allocate(small, changed)
+
+
+def _shared(buffer: Buffer, body: Stmt) -> Stmt:
+    """Return the allocation of a local buffer as memory of the whole function."""
+    whole = replace(buffer, scope=GLOBAL)
+
+    def change(value: Node) -> Node:
+        if isinstance(value, (Load, Store)) and value.buffer == buffer:
+            return replace(value, buffer=whole)
+        if isinstance(value, For) and value.kind == "parallel" and _touches(value, whole):
+            return replace(value, kind="serial", attrs=value.attrs.without("grain"))
+        return value
+
+    changed = rewrite(body, change)
+    assert isinstance(changed, Stmt)
+    return Allocate(whole, changed)
 
 
 def _touches(node: Node, buffer: Buffer) -> bool:
