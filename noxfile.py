@@ -176,9 +176,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Latency against onnxruntime, measured alternately; prints ratios."""
-    _install_all(session, "reference")
-    session.run("python", "examples/resnet50.py", "--runs", "20", *session.posargs)
+    """Latency beside other engines, measured alternately, ratios only; ``-- --help`` lists the other sections."""
+    _install_all(session, "reference", "engines")
+    session.run("python", "benchmarks/run.py", *session.posargs)
 
 
 @nox.session

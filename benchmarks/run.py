@@ -30,6 +30,7 @@ from tondo_bench.roofline import judge  # noqa: E402
 from tondo_bench.zoo import Case, Prepared, choose, prepare, tiny  # noqa: E402
 
 _SHOWN_KERNELS = 15
+_HANDWRITTEN = "handwritten"
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -104,7 +105,9 @@ class Run:
         """Measure every chosen section and print it."""
         counts = sorted({int(word) for word in self.options.threads.split(",")})
         self.versions, self.missing = probe(tiny(self.folder / "tiny"), self.settings(counts[0]))
-        report.show(self.console, f"engines: {', '.join(f'{name} {version}' for name, version in self.versions.items())}")
+        report.show(
+            self.console, f"engines: {', '.join(f'{name} {version}' for name, version in self.versions.items())}"
+        )
         report.show(self.console, *(f"without {name}: {reason[-200:]}" for name, reason in self.missing.items()))
         if OURS in self.missing:
             raise SystemExit(1)
@@ -113,6 +116,8 @@ class Run:
         if self.options.latency or self.options.roofline:
             for case in cases:
                 self._case(case, counts)
+        if self.options.roofline and (not self.options.only or _HANDWRITTEN in self.options.only):
+            self._roofline(_HANDWRITTEN, "handwritten:measure", {"target": self.options.target})
         if self.options.micro:
             self._micro(max(counts))
         self._summary()
@@ -122,29 +127,28 @@ class Run:
             if self.options.latency:
                 self._latency(prepared, counts)
             if self.options.roofline:
-                self._roofline(prepared)
+                self._roofline(case.name, "roofline:measure", self.settings(1).task(prepared))
 
     def _latency(self, prepared: Prepared, counts: Sequence[int]) -> None:
         for threads in counts:
             settings = self.settings(threads)
             with self.console.status("") as status:
-                result = measure(prepared, settings, self.folder, lambda text: status.update(text))
+                result = measure(prepared, settings, self.folder, status.update)
             self.results.append(result)
         report.show(self.console, report.latency_table(self.results[-len(counts) :], self.settings(1).engines))
 
-    def _roofline(self, prepared: Prepared) -> None:
-        settings = self.settings(1)
-        with settings.worker(OURS) as worker, self.console.status(f"{prepared.case.name}: profile"):
-            chosen = {**settings.task(prepared), "calls": 3 * self.options.runs}
+    def _roofline(self, name: str, function: str, given: dict[str, object]) -> None:
+        with self.settings(1).worker(OURS) as worker, self.console.status(f"{name}: profile"):
             try:
-                found = worker.ask("call", function="roofline:measure", arguments=chosen)["value"]
+                found = worker.ask("call", function=function, arguments={**given, "calls": 3 * self.options.runs})[
+                    "value"
+                ]
             except WorkerError as error:
-                report.show(self.console, f"no roofline of {prepared.case.name}: {error}")
+                report.show(self.console, f"no roofline of {name}: {error}")
                 return
         if isinstance(found, dict):
-            self.rooflines[prepared.case.name] = found
-            table = report.roofline_table(prepared.case.name, judge(found), found, _SHOWN_KERNELS)
-            report.show(self.console, table)
+            self.rooflines[name] = found
+            report.show(self.console, report.roofline_table(name, judge(found), found, _SHOWN_KERNELS))
 
     def _micro(self, threads: int) -> None:
         prepared = tiny(self.folder / "tiny")
@@ -241,7 +245,9 @@ def main(words: Sequence[str] | None = None) -> None:
     console = Console()
     load = os.getloadavg()[0]
     if load > 0.5:
-        report.show(console, f"the machine is not idle (load {load:.1f}): trust ratios more than times, and both little")
+        report.show(
+            console, f"the machine is not idle (load {load:.1f}): trust ratios more than times, and both little"
+        )
     with tempfile.TemporaryDirectory(prefix="tondo-bench-") as folder:
         run = Run(options, console, Path(folder))
         try:

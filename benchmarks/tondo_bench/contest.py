@@ -174,9 +174,7 @@ def _compare(workers: Mapping[str, Worker], result: Result, folder: Path) -> Non
             result.differences[engine] = difference(outputs, answers[REFERENCE])
 
 
-def _race(
-    workers: Mapping[str, Worker], settings: Settings, result: Result, progress: Callable[[str], None]
-) -> None:
+def _race(workers: Mapping[str, Worker], settings: Settings, result: Result, progress: Callable[[str], None]) -> None:
     rounds: dict[str, list[list[float]]] = {engine: [] for engine in workers if engine not in result.failed}
     for turn in range(-1, settings.rounds):
         progress(f"{result.name}, {settings.threads} threads, round {max(turn, 0) + 1} of {settings.rounds}")
@@ -192,7 +190,8 @@ def _race(
                 seconds = reply["seconds"]
                 rounds[engine].append([float(value) for value in seconds] if isinstance(seconds, list) else [])
     measured = {engine: turns for engine, turns in rounds.items() if engine not in result.failed and turns}
-    result.times = {engine: Summary.of([value for turn in turns for value in turn]) for engine, turns in measured.items()}
+    for engine, turns in measured.items():
+        result.times[engine] = Summary.of([value for turn in turns for value in turn])
     result.ratio = ratio_to_fastest(measured, OURS, RIVALS)
     if OURS in result.times:
         ours = result.times[OURS].median

@@ -61,7 +61,7 @@ def region_overhead(threads: int, batches: int = 200, regions: int = 200) -> dic
 
 
 def call_overhead(model: str, feed: str, threads: int, calls: int = 5000) -> dict[str, float]:
-    """Return microseconds of one call of a model that does next to nothing: by position, by name, into given outputs."""
+    """Return microseconds of one call of a model that does next to nothing, for each way to call it."""
     compiled = tondo.compile(model, threads=threads)
     with np.load(feed) as arrays:
         inputs = {name: arrays[name] for name in arrays.files}

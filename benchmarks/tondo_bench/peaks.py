@@ -101,7 +101,10 @@ def _fma_text(lanes: int, *, fused: bool) -> str:
     vector = f"<{lanes} x float>"
     head = [f"  %a{i} = phi {vector} [ %start, %entry ], [ %b{i}, %loop ]" for i in range(_CHAINS)]
     if fused:
-        body = [f"  %b{i} = call {vector} @llvm.fma.v{lanes}f32({vector} %a{i}, {vector} %x, {vector} %y)" for i in range(_CHAINS)]
+        body = [
+            f"  %b{i} = call {vector} @llvm.fma.v{lanes}f32({vector} %a{i}, {vector} %x, {vector} %y)"
+            for i in range(_CHAINS)
+        ]
     else:
         body = [
             line

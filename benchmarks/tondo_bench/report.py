@@ -143,7 +143,8 @@ def _means(threads: int, results: Sequence[Result]) -> Iterable[str]:
     if mean is None:
         return
     worst = min(found, key=lambda name: found[name])
-    yield f"{threads} threads: geometric mean {mean:.3f} over {len(found)} models, smallest {found[worst]:.2f} ({worst})"
+    smallest = f"smallest {found[worst]:.2f} ({worst})"
+    yield f"{threads} threads: geometric mean {mean:.3f} over {len(found)} models, {smallest}"
     inductor = geometric_mean(result.others["inductor"] for result in results if "inductor" in result.others)
     if inductor is not None:
         yield f"{threads} threads: geometric mean {inductor:.3f} against inductor, where it runs"

@@ -9,8 +9,9 @@ same neighbours. The best time of a kernel is set against the best rate of the m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TypedDict, cast
 
 import numpy as np
 
@@ -159,7 +160,11 @@ def _kind(stage: Stage) -> str:
 
 def _size(buffer: Buffer) -> int | None:
     extents = [constant(extent) for extent in buffer.shape]
-    return math.prod(extent for extent in extents if extent is not None) * buffer.dtype.bytes if None not in extents else None
+    return (
+        math.prod(extent for extent in extents if extent is not None) * buffer.dtype.bytes
+        if None not in extents
+        else None
+    )
 
 
 def _moved(buffer: Buffer, size: int, stages: list[tuple[Stage, int]]) -> int:
@@ -202,7 +207,8 @@ class Judged:
 def judge(report: Mapping[str, object]) -> list[Judged]:
     """Return the kernels of a report of :func:`measure` that have known work, the longest first."""
     flops, bandwidth = float(str(report["peak_flops"])), float(str(report["peak_bytes"]))
-    return [_judged(kernel, flops, bandwidth) for kernel in _known(report)]
+    kernels = cast("list[_Values]", report["kernels"])
+    return [_judged(kernel, kernel["work"], flops, bandwidth) for kernel in kernels if kernel["work"] is not None]
 
 
 def below(judged: list[Judged], share: float = 0.8, flops: int = 50_000_000) -> list[Judged]:
@@ -212,26 +218,37 @@ def below(judged: list[Judged], share: float = 0.8, flops: int = 50_000_000) -> 
 
 def large(judged: list[Judged], flops: int = 50_000_000) -> list[Judged]:
     """Return the dense kernels of more than ``flops`` operations that compute limits, not memory."""
-    return [kernel for kernel in judged if kernel.kind == "dense" and kernel.bound == "compute" and kernel.flops > flops]
+    return [
+        kernel for kernel in judged if kernel.kind == "dense" and kernel.bound == "compute" and kernel.flops > flops
+    ]
 
 
-def _known(report: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    kernels = report["kernels"]
-    return (kernel for kernel in kernels if kernel["work"] is not None) if isinstance(kernels, list) else iter(())
+class _Values(TypedDict):
+    """A :class:`Kernel` as JSON."""
+
+    name: str
+    executions: int
+    best: float
+    median: float
+    work: _WorkValues | None
 
 
-def _judged(kernel: Mapping[str, object], peak_flops: float, peak_bytes: float) -> Judged:
-    work: Callable[[str], object] = dict(kernel["work"]).__getitem__  # type: ignore[call-overload]
-    flops, moved, best = int(str(work("flops"))), int(str(work("bytes"))), float(str(kernel["best"]))
-    compute, memory = flops / peak_flops, moved / peak_bytes
+class _WorkValues(TypedDict):
+    kind: str
+    flops: int
+    bytes: int
+
+
+def _judged(kernel: _Values, work: _WorkValues, peak_flops: float, peak_bytes: float) -> Judged:
+    compute, memory = work["flops"] / peak_flops, work["bytes"] / peak_bytes
     return Judged(
-        name=str(kernel["name"]),
-        kind=str(work("kind")),
-        executions=int(str(kernel["executions"])),
-        flops=flops,
-        gflops=flops / best / 1e9,
-        gbytes=moved / best / 1e9,
+        name=kernel["name"],
+        kind=work["kind"],
+        executions=kernel["executions"],
+        flops=work["flops"],
+        gflops=work["flops"] / kernel["best"] / 1e9,
+        gbytes=work["bytes"] / kernel["best"] / 1e9,
         bound="compute" if compute >= memory else "memory",
-        share=max(compute, memory) / best,
-        seconds=float(str(kernel["median"])),
+        share=max(compute, memory) / kernel["best"],
+        seconds=kernel["median"],
     )

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from networks import LIGHT_MODELS, light_model, picture
 from onnx import TensorProto, helper
+
+from networks import LIGHT_MODELS, light_model, picture
 
 Array = npt.NDArray[np.generic]
 
