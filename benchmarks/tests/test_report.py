@@ -59,13 +59,15 @@ def test_summary_over_models_and_threads():
 
 
 def test_kernels_below_the_line_are_listed():
-    fast = Judged("fast", "dense", 1, 10**8, 90.0, 1.0, "compute", 0.9, 1e-3)
-    slow = Judged("slow", "dense", 1, 10**8, 50.0, 1.0, "compute", 0.5, 2e-3)
+    fast = Judged("fast", "dense", 1, 10**8, 10**6, 90.0, 1.0, "compute", 0.9, 1e-3)
+    slow = Judged("slow", "dense", 1, 10**8, 10**6, 50.0, 1.0, "compute", 0.5, 2e-3)
     lines = list(report.roofline_lines({"net": [fast, slow]}))
     assert lines == [
         "dense kernels over 50 MFLOP that reach 80 % of the peak: 1 of 2 (50%)",
         "  below: net slow, 100 MFLOP, 50%",
     ]
     found = {"peak_flops": 1e11, "peak_bytes": 1e10, "call_seconds": 3e-3}
-    assert "slow" in shown(report.roofline_table("net", [fast, slow], found, 10))
+    text = shown(report.roofline_table("net", [fast, slow], found, 10))
+    assert "slow" in text
+    assert "66.7 of 100.0 GFLOP/s (67%), 0.7 of 10.0 GB/s (7%)" in text
     assert list(report.roofline_lines({})) == []

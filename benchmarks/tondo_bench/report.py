@@ -65,10 +65,11 @@ def ratios(results: Iterable[Result]) -> dict[str, float]:
 def roofline_table(name: str, judged: Sequence[Judged], report: Mapping[str, object], rows: int) -> Table:
     """Return the kernels of one model that take most of its time."""
     flops, moved, call = (float(str(report[key])) for key in ("peak_flops", "peak_bytes", "call_seconds"))
-    total = sum(kernel.flops * kernel.executions for kernel in judged)
+    computed = sum(kernel.flops * kernel.executions for kernel in judged) / call
+    read = sum(kernel.bytes * kernel.executions for kernel in judged) / call
     title = (
-        f"{name}: {call * 1e3:.2f} ms, {total / call / 1e9:.1f} of {flops / 1e9:.1f} GFLOP/s, "
-        f"read bandwidth {moved / 1e9:.1f} GB/s, one core"
+        f"{name}, one core: {call * 1e3:.2f} ms; {computed / 1e9:.1f} of {flops / 1e9:.1f} GFLOP/s "
+        f"({computed / flops:.0%}), {read / 1e9:.1f} of {moved / 1e9:.1f} GB/s ({read / moved:.0%})"
     )
     table = Table(title=title)
     for column in ("kernel", "kind", "times", "MFLOP", "ms", "GFLOP/s", "GB/s", "bound", "of limit"):

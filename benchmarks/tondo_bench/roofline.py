@@ -186,6 +186,7 @@ class Judged:
         kind: see :class:`Work`.
         executions: per call of the model.
         flops: operations of one execution.
+        bytes: that one execution moves at least.
         gflops: best rate in 10^9 operations per second.
         gbytes: best rate in 10^9 bytes per second.
         bound: ``compute`` or ``memory``: which of both limits takes longer.
@@ -197,6 +198,7 @@ class Judged:
     kind: str
     executions: int
     flops: int
+    bytes: int
     gflops: float
     gbytes: float
     bound: str
@@ -246,6 +248,7 @@ def _judged(kernel: _Values, work: _WorkValues, peak_flops: float, peak_bytes: f
         kind=work["kind"],
         executions=kernel["executions"],
         flops=work["flops"],
+        bytes=work["bytes"],
         gflops=work["flops"] / kernel["best"] / 1e9,
         gbytes=work["bytes"] / kernel["best"] / 1e9,
         bound="compute" if compute >= memory else "memory",
