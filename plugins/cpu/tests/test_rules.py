@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tondo.interp import run_tensor_function
 from tondo.ir import (
     FLOAT32,
+    Allocate,
     Combiner,
     Compute,
     Const,
@@ -194,3 +195,51 @@ def test_rules_say_why_they_miss() -> None:
         if isinstance(result := rule.apply(function, RecordedChoices(WIDE)), Miss)
     }
     assert reasons == {"cpu.contraction": "no stage is a contraction", "cpu.reduction": "no stage is a reduction"}
+
+
+@CALM
+@given(machine=MACHINES, sizes=st.tuples(*[st.integers(1, 21)] * 3), order=st.permutations((0, 1, 2)))
+def test_transposes_of_any_sizes(machine: Target, sizes: tuple[int, int, int], order: list[int]) -> None:
+    builder = Compute("move")
+    x = builder.input("X", TensorType(dims(sizes), FLOAT32))
+    shape = tuple(sizes[axis] for axis in order)
+
+    def value(*index: Expr) -> Expr:
+        places = dict(zip(order, index, strict=True))
+        return x[places[0], places[1], places[2]] * 2.0
+
+    function = scheduled(builder.build(builder.compute("O", shape, value)), machine, "cpu.elementwise")
+    array = values(*sizes)
+    np.testing.assert_array_equal(run(function, array), 2 * array.transpose(order))
+
+
+@CALM
+@given(machine=MACHINES, rows=st.integers(1, 5), groups=st.integers(1, 9), size=st.integers(1, 40))
+def test_shuffles_of_channels(machine: Target, rows: int, groups: int, size: int) -> None:
+    builder = Compute("shuffle")
+    x = builder.input("X", TensorType(dims((rows, groups * size)), FLOAT32))
+    output = builder.compute("O", (rows, groups * size), lambda i, j: x[i, j % groups * size + j // groups])
+    function = scheduled(builder.build(output), machine, "cpu.elementwise")
+    array = values(rows, groups * size)
+    wanted = array.reshape(rows, groups, size).transpose(0, 2, 1).reshape(rows, -1)
+    np.testing.assert_array_equal(run(function, array), wanted)
+
+
+@CALM
+@given(machine=MACHINES, size=st.sampled_from([1, 3, 16, 40, 70]), axis=st.integers(0, 1))
+def test_reductions_across_an_axis_of_unknown_size(machine: Target, size: int, axis: int) -> None:
+    n, m = Var("n"), Var("m")
+    builder = Compute("largest")
+    x = builder.input("X", TensorType((n, m), FLOAT32))
+    if axis == 0:
+        output = builder.reduce("O", (m,), (n,), lambda j, i: x[i, j], "max")
+    else:
+        output = builder.reduce("O", (n,), (m,), lambda i, j: x[i, j], "max")
+    function = scheduled(builder.build(output), machine, "cpu.reduction")
+    lowered = function
+    for step in LOWERING:
+        lowered = step.apply(lowered)
+    stack = [item.buffer for item in walk(lowered.body) if isinstance(item, Allocate)]
+    assert all(isinstance(extent, Const) for buffer in stack for extent in buffer.shape)
+    array = values(size, 7)
+    np.testing.assert_array_equal(run(function, array), array.max(axis=axis))

@@ -12,6 +12,7 @@ from tondo_cpu.linear import by_stride, split_divided_axes
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
 from tondo_cpu.regions import make_parallel
 from tondo_cpu.strides import stride_of
+from tondo_cpu.transpose import schedule_transposed, sides_of
 from tondo_cpu.vectors import vectorize_inner
 from tondo_schedule import Schedule
 from tondo_schedule.facts import Stage, stage_of
@@ -23,6 +24,10 @@ def schedule_map(schedule: Schedule, stage: Stage, context: RuleContext) -> None
     machine = Machine.of(context.target, _widest(stage))
     split_divided_axes(schedule, stage.block.name)
     stage = stage_of(nest_of(block_place(schedule.function, stage.block.name)).node) or stage
+    sides = sides_of(schedule, stage, machine)
+    if sides is not None:
+        schedule_transposed(schedule, stage, sides, machine)
+        return
     loops = collapse(schedule, stage)
     if not loops:
         return

@@ -1,7 +1,8 @@
 """Loads and stores: the instruction that fits the lanes of the index.
 
 Lanes that lie side by side become one vector access; lanes at the same place a scalar access and a splat; lanes a few
-places apart one wider load and a shuffle; everything else gathers and scatters. A predicate (of the access itself, or
+places apart one wider load and a shuffle; lanes of a local buffer one scalar access each, so that the buffer can live
+in registers; everything else gathers and scatters. A predicate (of the access itself, or
 the mask of a Select around) makes masked forms; a scalar one a branch.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tondo.diagnostics import fail
-from tondo.ir import BOOL, DType, Expr, Load, Store
+from tondo.ir import BOOL, LOCAL, DType, Expr, Load, Store
 from tondo_llvm.emit.address import Place, address, place_of, pointer_at
 from tondo_llvm.emit.form import Linear
 from tondo_llvm.emit.frame import Frame, Slot
@@ -40,6 +41,8 @@ def load(frame: Frame, expr: Load) -> Operand:
             else _masked_load(frame, pointer, align, dtype, mask)
         )
         return _from_memory(frame, raw, dtype)
+    if buffer.scope == LOCAL and place.step is not None and mask is None:
+        return _load_lanes(frame, slot, dtype, place.base, place.step)
     if place.step is not None and 1 < abs(place.step) <= _MAX_SHUFFLE_STEP and mask is None:
         return _load_strided(frame, slot, dtype, place.base, place.step)
     if place.step == -1 and mask is None:
@@ -72,6 +75,9 @@ def store(frame: Frame, stmt: Store) -> None:
             frame.out.do(f"store {memory_type(dtype)} {raw}, ptr {pointer}, align {align}")
         else:
             _masked_store(frame, raw, pointer, align, dtype, mask)
+        return
+    if buffer.scope == LOCAL and place.step is not None and place.step != 0 and mask is None:
+        _store_lanes(frame, slot, dtype, raw, place.base, place.step)
         return
     _scatter(frame, slot, dtype, raw, place, mask)
 
@@ -255,3 +261,24 @@ def _load_strided(frame: Frame, slot: Slot, dtype: DType, base: Linear, step: in
     kind = memory_type(wide)
     picked = frame.out.pure(f"shufflevector {kind} {raw}, {kind} poison, <{dtype.lanes} x i32> <{places}>", "picked")
     return _from_memory(frame, picked, dtype)
+
+
+def _load_lanes(frame: Frame, slot: Slot, dtype: DType, base: Linear, step: int) -> Operand:
+    """Load lane by lane."""
+    element = dtype.element
+    kind, one = register_type(dtype), register_type(element)
+    value = "poison"
+    for lane in range(dtype.lanes):
+        pointer, align = pointer_at(frame, slot, base.plus(Linear({}, lane * step)))
+        read = _from_memory(frame, _plain_load(frame, pointer, align, element), element)
+        value = frame.out.pure(f"insertelement {kind} {value}, {one} {read}, i64 {lane}", "lane")
+    return value
+
+
+def _store_lanes(frame: Frame, slot: Slot, dtype: DType, raw: Operand, base: Linear, step: int) -> None:
+    """Store lane by lane."""
+    kind, one = memory_type(dtype), memory_type(dtype.element)
+    for lane in range(dtype.lanes):
+        pointer, align = pointer_at(frame, slot, base.plus(Linear({}, lane * step)))
+        element = frame.out.pure(f"extractelement {kind} {raw}, i64 {lane}", "lane")
+        frame.out.do(f"store {one} {element}, ptr {pointer}, align {align}")
