@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tondo_schedule.layout import IndexMap, LayoutWish, relayout, restore, transform_layout
+from tondo_schedule.layout import IndexMap, LayoutWish, Part, relayout, restore, transform_layout
 from tondo_schedule.schedule import Schedule, replay
 
-__all__ = ["IndexMap", "LayoutWish", "Schedule", "relayout", "replay", "restore", "transform_layout"]
+__all__ = ["IndexMap", "LayoutWish", "Part", "Schedule", "relayout", "replay", "restore", "transform_layout"]

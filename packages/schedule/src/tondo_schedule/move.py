@@ -26,6 +26,8 @@ def nest_over(function: TensorFunction, block: Block, spans: Mapping[Var, Span],
     for it in block.iters:
         span = spans.get(it.var, Span(Const(0), it.extent))
         extent = analyzer.simplify(span.extent)
+        if span.low == Const(0) and analyzer.prove(extent >= it.extent):
+            extent = analyzer.simplify(it.extent)  # the span covers padding of the buffer, too
         binding: Expr = span.low
         inner = analyzer
         if extent != Const(1):

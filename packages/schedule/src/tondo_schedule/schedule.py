@@ -32,6 +32,7 @@ from tondo_schedule.primitives import (
     merge_axes,
     pad_domain,
     parallel,
+    partition,
     reorder,
     reverse_compute_at,
     reverse_compute_inline,
@@ -151,6 +152,12 @@ class Schedule:
         """See :mod:`tondo_schedule.primitives.reorder`."""
         self._function, _ = reorder.apply(self._function, loops)
         self._record("reorder", {"loops": [loop.name for loop in loops]})
+
+    def partition(self, loop: Var, point: int) -> tuple[Var, tuple[str, ...]]:
+        """See :mod:`tondo_schedule.primitives.partition`; returns the second loop and the names of its blocks."""
+        self._function, (second, made) = partition.apply(self._function, loop, point)
+        self._record("partition", {"loop": loop.name, "point": point}, second.name, *made)
+        return second, made
 
     def parallel(self, loop: Var, grain: int = 1) -> None:
         """See :mod:`tondo_schedule.primitives.parallel`."""
@@ -313,6 +320,7 @@ _METHODS = {
         "merge_axes",
         "specialize",
         "split_axis",
+        "partition",
     )
 }
 

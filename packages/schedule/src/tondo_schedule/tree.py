@@ -15,6 +15,7 @@ from tondo.ir import (
     Binary,
     Block,
     Buffer,
+    Const,
     Expr,
     For,
     If,
@@ -184,6 +185,14 @@ def analyzer_for(function: TensorFunction, place: Place | None = None) -> Analyz
             analyzer = analyzer.with_range(item.var, item.begin, item.extent)
         elif isinstance(item, If) and inside is item.then:
             analyzer = analyzer.assume(item.condition)
+    return analyzer
+
+
+def domain(block: Block) -> Analyzer:
+    """Return what is known inside a block: the domains of its iteration variables."""
+    analyzer = Analyzer()
+    for it in block.iters:
+        analyzer = analyzer.with_range(it.var, Const(0), it.extent)
     return analyzer
 
 

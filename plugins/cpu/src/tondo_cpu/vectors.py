@@ -33,6 +33,34 @@ def vectorize_inner(schedule: Schedule, loop: Var, lanes: int, *, unroll: bool =
     return outer, inner
 
 
+def whole_vectors(schedule: Schedule, loop: Var, lanes: int) -> None:
+    """Write out ``loop``, of constant extent, in vectors that fit: 27 elements as 16 + 8 + 2 + 1.
+
+    For what is in registers already: neither a mask nor an overlap takes vectors apart.
+    """
+    size = _constant(schedule, loop)
+    while True:
+        width = min(lanes, 1 << (size.bit_length() - 1))
+        rest = size % width
+        following = schedule.partition(loop, size - rest)[0] if rest else None
+        if size - rest == width:
+            mark = schedule.vectorize if width > 1 else schedule.unroll
+            mark(loop)
+        else:
+            outer, inner = schedule.split(loop, width)
+            schedule.unroll(outer)
+            schedule.vectorize(inner)
+        if following is None:
+            return
+        loop, size = following, rest
+
+
+def _constant(schedule: Schedule, loop: Var) -> int:
+    extent = schedule.extent(loop)
+    assert isinstance(extent, Const)
+    return int(extent.value)
+
+
 def split_tail(schedule: Schedule, loop: Var, factor: int) -> tuple[Var, Var]:
     """Split with a shifted tail where that is legal, else with a predicate."""
     if schedule.analyzer_at(loop).prove(schedule.extent(loop) >= factor):

@@ -1,8 +1,9 @@
 """Index maps: how the elements of a tensor are arranged in another layout.
 
 A map lists the axes of the new layout from the outermost on; each is an old axis, its blocks (``i // b``) or the
-position within a block (``i % b``). That covers permutation, blocking and padding to multiples of a block, and is
-invertible.
+position within a block (``i % b``). An axis of groups (``g`` of equal size one after the other) may be taken apart
+first: the group (``i // g``), then blocks and positions within the group. That covers permutation, blocking and padding
+to multiples of a block, and is invertible.
 """
 
 from __future__ import annotations
@@ -12,18 +13,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tondo.arith import Analyzer
-from tondo.ir import Const, Expr, add, ceildiv, floordiv, floormod, mul
+from tondo.ir import Const, Expr, add, all_of, ceildiv, floordiv, floormod, mul
 
-Role = Literal["whole", "outer", "inner"]
+Role = Literal["whole", "group", "outer", "inner"]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One axis of the new layout: what it takes of old axis ``axis``; ``block`` counts elements (1 for ``whole``)."""
+    """One axis of the new layout: what it takes of old axis ``axis``.
+
+    Attributes:
+        axis: the old axis.
+        role: what of it: all, the group, the block, or the position within the block.
+        block: elements of a group or block (1 for ``whole``).
+        group: elements of the groups that blocks and positions are counted within; 0 if there are no groups.
+    """
 
     axis: int
     role: Role = "whole"
     block: int = 1
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,10 @@ class IndexMap:
             roles.setdefault(part.axis, []).append(part)
         for axis, parts in roles.items():
             kinds = sorted(part.role for part in parts)
-            if kinds not in (["whole"], ["inner", "outer"]) or len({part.block for part in parts}) != 1:
+            blocks = {(part.block, part.group) for part in parts if part.role != "group"}
+            groups = {part.block for part in parts if part.role == "group"}
+            known = kinds in (["whole"], ["inner", "outer"], ["group", "inner", "outer"])
+            if not known or len(blocks) != 1 or {part.group for part in parts if part.role != "group"} != (groups or {0}):
                 msg = f"axis {axis} is taken as {', '.join(kinds)}"
                 raise ValueError(msg)
         if sorted(roles) != list(range(len(roles))):
@@ -71,17 +83,36 @@ class IndexMap:
         """Whether nothing moves."""
         return all(part.role == "whole" and part.axis == place for place, part in enumerate(self.parts))
 
-    def new_index(self, old: Sequence[Expr]) -> tuple[Expr, ...]:
-        """Return the new indices of the element at ``old``."""
-        simplify = Analyzer().simplify
-        return tuple(simplify(_take(part, old[part.axis])) for part in self.parts)
+    def new_index(self, old: Sequence[Expr], known: Analyzer | None = None) -> tuple[Expr, ...]:
+        """Return the new indices of the element at ``old``; ``known`` tells groups from positions within them."""
+        simplify, known = Analyzer().simplify, known or Analyzer()
+        return tuple(simplify(_take(part, old[part.axis], known)) for part in self.parts)
 
     def old_index(self, new: Sequence[Expr]) -> tuple[Expr, ...]:
         """Return the old indices of the element at ``new``; beyond the extent for padding."""
         result: list[Expr] = [Const(0)] * self.rank
         for part, index in zip(self.parts, new, strict=True):
-            result[part.axis] = add(result[part.axis], mul(index, part.block) if part.role == "outer" else index)
+            step = part.block if part.role in {"group", "outer"} else 1
+            result[part.axis] = add(result[part.axis], mul(index, step))
         return tuple(result)
+
+    def inside(self, new: Sequence[Expr], old: Sequence[Expr]) -> Expr | None:
+        """Return when the element at ``new`` is none of the padding; None if always.
+
+        Args:
+            new: indices in the new layout.
+            old: the shape in the old layout.
+        """
+        indices = self.old_index(new)
+        conditions: list[Expr] = []
+        for axis in self.padded_axes(old):
+            parts = {part.role: (part, index) for part, index in zip(self.parts, new, strict=True) if part.axis == axis}
+            (outer, block), (_, position) = parts["outer"], parts["inner"]
+            if outer.group:
+                conditions.append(add(mul(block, outer.block), position) < outer.group)
+            else:
+                conditions.append(indices[axis] < old[axis])
+        return all_of(conditions)
 
     def new_shape(self, old: Sequence[Expr]) -> tuple[Expr, ...]:
         """Return the shape in the new layout; blocked axes are rounded up to whole blocks."""
@@ -89,46 +120,55 @@ class IndexMap:
         return tuple(simplify(_extent(part, old[part.axis])) for part in self.parts)
 
     def padded_axes(self, old: Sequence[Expr]) -> tuple[int, ...]:
-        """Return the old axes whose extent is not proven to be a multiple of their block."""
+        """Return the old axes whose extent (or that of their groups) is not proven to be a multiple of their block."""
         analyzer = Analyzer()
         return tuple(
             part.axis
             for part in self.parts
-            if part.role == "outer" and not analyzer.divides(part.block, old[part.axis])
+            if part.role == "outer" and not analyzer.divides(part.block, Const(part.group) if part.group else old[part.axis])
         )
 
     def to_plain(self) -> list[list[int | str]]:
         """Return plain values that JSON can hold; :meth:`from_plain` reads them back."""
-        return [[part.axis, part.role, part.block] for part in self.parts]
+        return [
+            [part.axis, part.role, part.block, *([part.group] if part.group else [])] for part in self.parts
+        ]
 
     @staticmethod
     def from_plain(values: Sequence[Sequence[int | str]]) -> IndexMap:
         """Return the map that :meth:`to_plain` described."""
-        return IndexMap(tuple(Part(int(axis), _role(str(role)), int(block)) for axis, role, block in values))
+        return IndexMap(
+            tuple(Part(int(axis), _role(str(role)), *map(int, blocks)) for axis, role, *blocks in values)
+        )
 
 
 def _role(text: str) -> Role:
-    if text == "whole" or text == "outer" or text == "inner":
+    if text == "whole" or text == "group" or text == "outer" or text == "inner":
         return text
     msg = f"unknown role {text!r}"
     raise ValueError(msg)
 
 
-def _take(part: Part, index: Expr) -> Expr:
+def _take(part: Part, index: Expr, known: Analyzer) -> Expr:
+    within = known.simplify(floormod(index, Const(part.group))) if part.group else index
     match part.role:
         case "whole":
             return index
+        case "group":
+            return known.simplify(floordiv(index, Const(part.block)))
         case "outer":
-            return floordiv(index, Const(part.block))
+            return floordiv(within, Const(part.block))
         case "inner":
-            return floormod(index, Const(part.block))
+            return floormod(within, Const(part.block))
 
 
 def _extent(part: Part, extent: Expr) -> Expr:
     match part.role:
         case "whole":
             return extent
+        case "group":
+            return floordiv(extent, Const(part.block))
         case "outer":
-            return ceildiv(extent, Const(part.block))
+            return ceildiv(Const(part.group) if part.group else extent, Const(part.block))
         case "inner":
             return Const(part.block)

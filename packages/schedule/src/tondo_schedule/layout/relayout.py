@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tondo.ir import Compute, Const, Expr, TensorFunction, TensorType, all_of, select
+from tondo.ir import Compute, Const, Expr, TensorFunction, TensorType, select
 from tondo_schedule.layout.index_map import IndexMap
 
 
@@ -21,11 +21,10 @@ def relayout(type: TensorType, index_map: IndexMap, name: str = "relayout") -> T
     builder = Compute(name)
     source = builder.input("x", type)
     shape = source.shape
-    padded = index_map.padded_axes(shape)
 
     def value(*new: Expr) -> Expr:
         old = index_map.old_index(new)
-        inside = all_of([old[axis] < shape[axis] for axis in padded])
+        inside = index_map.inside(new, shape)
         load = source[old]
         return load if inside is None else select(inside, load, Const(0, type.dtype))
 

@@ -36,7 +36,6 @@ from tondo.ir import (
     Store,
     TensorFunction,
     Var,
-    all_of,
     nest,
     rewrite,
     substitute,
@@ -49,6 +48,7 @@ from tondo_schedule.tree import (
     block_at,
     block_place,
     blocks_of,
+    domain,
     nest_of,
     put,
     stores_of,
@@ -78,13 +78,15 @@ def transform_layout(function: TensorFunction, buffer: Buffer, index_map: IndexM
 
 
 def _rewrite_accesses(body: Stmt, old: Buffer, new: Buffer, index_map: IndexMap, writers: frozenset[str]) -> Stmt:
-    def loads(item: Node) -> Node:
-        if isinstance(item, Load) and item.buffer == old:
-            return Load(new, index_map.new_index(item.indices), item.predicate, item.span)
-        return item
-
     def change(item: Node) -> Node:
         if isinstance(item, Block) and item.name not in writers and touches(item, old):
+            known = domain(item)
+
+            def loads(node: Node) -> Node:
+                if isinstance(node, Load) and node.buffer == old:
+                    return Load(new, index_map.new_index(node.indices, known), node.predicate, node.span)
+                return node
+
             return with_regions(item, rewrite(item.body, loads))
         if isinstance(item, Allocate) and item.buffer == old:
             return replace(item, buffer=new)
@@ -131,7 +133,7 @@ def _reiterate(function: TensorFunction, place: Place, buffer: Buffer, index_map
         return item
 
     body = _stmt(rewrite(substitute(store, values), access))
-    inside = all_of([old[axis] < buffer.shape[axis] for axis in padded])
+    inside = index_map.inside(indices, buffer.shape)
     if inside is not None:
         assert isinstance(body, Store)
         body = replace(body, value=Select(inside, body.value, Const(0, body.value.dtype)))

@@ -32,14 +32,24 @@ from tondo.ir import (
     Store,
     TensorFunction,
     Var,
-    all_of,
     nest,
     rewrite,
     seq,
 )
 from tondo_schedule.layout.index_map import IndexMap
 from tondo_schedule.refusal import refuse
-from tondo_schedule.tree import Names, block_at, block_place, loads_of, nest_of, put, stores_of, with_body, with_regions
+from tondo_schedule.tree import (
+    Names,
+    block_at,
+    block_place,
+    domain,
+    loads_of,
+    nest_of,
+    put,
+    stores_of,
+    with_body,
+    with_regions,
+)
 
 
 def apply(
@@ -63,9 +73,11 @@ def apply(
     names = Names(function)
     copy = Buffer(names(f"{buffer}_copy"), wanted.new_shape(source.shape), source.dtype, scope)
 
+    known = domain(node)
+
     def change(item: Node) -> Node:
         if isinstance(item, Load) and item.buffer == source:
-            return Load(copy, wanted.new_index(item.indices), item.predicate, item.span)
+            return Load(copy, wanted.new_index(item.indices, known), item.predicate, item.span)
         return item
 
     reading = with_regions(node, rewrite(node.body, change))
@@ -74,7 +86,7 @@ def apply(
     )
     new = tuple(it.var for it in iters)
     old = wanted.old_index(new)
-    inside = all_of([old[axis] < source.shape[axis] for axis in wanted.padded_axes(source.shape)])
+    inside = wanted.inside(new, source.shape)
     value = source[old] if inside is None else Select(inside, source[old], Const(0, source.dtype))
     copying = nest(copy.name, iters, Store(copy, new, value))
     made = with_body(function, put(place, reading))

@@ -20,7 +20,7 @@ from tondo_cpu.contraction.roles import Roles
 from tondo_cpu.contraction.tile import Tile
 from tondo_cpu.machine import FLOPS_PER_SECOND, Machine
 from tondo_cpu.regions import make_parallel
-from tondo_cpu.vectors import vectorize_inner
+from tondo_cpu.vectors import vectorize_inner, whole_vectors
 from tondo_schedule import Schedule
 
 
@@ -127,6 +127,9 @@ def _epilogue_loops(schedule: Schedule, block: str, place: Var, machine: Machine
     inner = loops[loops.index(place) + 1 :]
     if not inner:
         return
-    vectorize_inner(schedule, inner[-1], machine.lanes, unroll=True)
+    if isinstance(schedule.extent(inner[-1]), Const) and schedule.block(block).predicate is None:
+        whole_vectors(schedule, inner[-1], machine.lanes)
+    else:
+        vectorize_inner(schedule, inner[-1], machine.lanes, unroll=True)
     for loop in inner[:-1]:
         schedule.unroll(loop)

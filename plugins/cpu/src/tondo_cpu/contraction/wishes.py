@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from tondo.ir import Buffer, Load, TensorFunction, Var, walk
+from tondo.ir import Buffer, Const, Load, TensorFunction, Var, add, mul, walk
 from tondo.target import Target
 from tondo_cpu.contraction.layout import inner_dims, to_the_end, variables_of
 from tondo_cpu.contraction.prepare import prepare
 from tondo_cpu.contraction.roles import depth_order
 from tondo_cpu.contraction.tile import best
 from tondo_cpu.machine import Machine
-from tondo_schedule import IndexMap, LayoutWish, Schedule
+from tondo_schedule import IndexMap, LayoutWish, Part, Schedule
 from tondo_schedule.facts import Contraction, contraction_of, stages_of
 from tondo_schedule.tree import loads_of, single_store
+
+
+_MOST_WASTE = 1.5
+"""Columns computed for each column wanted, at most, of panels of groups."""
 
 
 def wishes(function: TensorFunction, target: Target) -> tuple[LayoutWish, ...]:
@@ -91,7 +95,7 @@ def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) ->
     right = contraction.right
     plain = all(isinstance(index, Var) for index in right.indices if not _fixed(index))
     if not plain:
-        return _columns_last(right, contraction)
+        return _grouped(schedule, contraction, target) or _columns_last(right, contraction)
     if (
         contraction.batch and contraction.n
     ):  # batched products multiply values with values: packed in the kernel if at all
@@ -116,6 +120,41 @@ def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) ->
     blocked = IndexMap.blocked([*others, *inside], own, width)
     outer, *rest = blocked.parts
     return IndexMap((*rest[: len(others)], outer, *rest[len(others) :]))
+
+
+def _grouped(schedule: Schedule, contraction: Contraction, target: Target) -> IndexMap | None:
+    """Return panels for every group of grouped weights (``[g * 34 + o, c, p, q]``); None if they waste too much."""
+    right = contraction.right
+    if len(contraction.n) != 1 or len(contraction.batch) != 1:
+        return None
+    (column,), (group,) = contraction.n, contraction.batch
+    analyzer = schedule.analyzer()
+    extent = analyzer.simplify(column.extent)
+    if not isinstance(extent, Const):
+        return None
+    size = int(extent.value)
+    joined = analyzer.simplify(add(mul(group.var, size), column.var))
+    own = [place for place, index in enumerate(right.indices) if analyzer.simplify(index) == joined]
+    others = [index for place, index in enumerate(right.indices) if place not in own]
+    if len(own) != 1 or not all(isinstance(index, Var) or _fixed(index) for index in others):
+        return None
+    rows = getattr(analyzer.simplify(contraction.m[-1].extent), "value", None) if contraction.m else 1
+    machine = Machine.of(target, right.buffer.dtype)
+    width = best(machine, rows, size).vectors * machine.lanes
+    if -(-size // width) * width > _MOST_WASTE * size:
+        return None
+    dims = {index: place for place, index in enumerate(right.indices) if isinstance(index, Var)}
+    depth = depth_order(contraction.left, None, contraction.k, frozenset(it.var for it in contraction.m))
+    inside = [dims[it.var] for it in depth if it.var in dims]
+    rest = [place for place in range(right.buffer.rank) if place not in inside and place != own[0]]
+    return IndexMap(
+        (
+            Part(own[0], "group", size),
+            Part(own[0], "outer", width, size),
+            *(Part(place) for place in (*rest, *inside)),
+            Part(own[0], "inner", width, size),
+        )
+    )
 
 
 def _columns_last(right: Load, contraction: Contraction) -> IndexMap | None:
