@@ -100,6 +100,7 @@ class Sketch:
     draw: Draw
     builder: Compute
     buffers: list[Buffer] = field(default_factory=list)
+    read: set[Buffer] = field(default_factory=set)
 
     def flip(self) -> bool:
         return bool(self.draw(st.booleans()))
@@ -138,8 +139,8 @@ def functions(draw: Draw, *, symbolic: bool, most: int = 4) -> RandomFunction:
     for index in range(draw(st.integers(1, most))):
         add_stage(sketch, f"s{index}", symbolic=symbolic)
     stages = sketch.buffers[inputs:]
-    results = [stages[-1]]
-    if len(stages) > 1 and draw(st.integers(0, 3)) == 0:
+    results = [buffer for buffer in stages if buffer not in sketch.read]
+    if stages[0] not in results and draw(st.integers(0, 3)) == 0:
         results.append(stages[0])
     return RandomFunction(sketch.builder.build(*results), draw(st.integers(0, 1 << 16)))
 
@@ -152,7 +153,7 @@ def draw_shape(sketch: Sketch, least: int = 1) -> list[Size]:
 
 
 def add_stage(sketch: Sketch, name: str, *, symbolic: bool) -> None:
-    shape = draw_shape(sketch, 0)
+    shape = draw_shape(sketch, int(sketch.draw(st.integers(0, 7)) > 0))
     if symbolic and sketch.flip():
         shape = [*shape, N] if sketch.flip() else [N, *shape]
     over: list[Size] = []
@@ -185,7 +186,9 @@ def add_stage(sketch: Sketch, name: str, *, symbolic: bool) -> None:
 
 
 def load(sketch: Sketch, axes: Sequence[Axis], wanted: Sequence[DType]) -> Expr:
-    buffer = sketch.choose([buffer for buffer in sketch.buffers if buffer.dtype in wanted])
+    known = [buffer for buffer in reversed(sketch.buffers) if buffer.dtype in wanted]
+    buffer = known[0] if sketch.draw(st.integers(0, 2)) else sketch.choose(known)
+    sketch.read.add(buffer)
     return buffer[tuple(index(sketch, axes, extent) for extent in buffer.shape)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,14 @@ def of_range(found: Array, expected: Array) -> float:
     return float(np.abs(wide[finite] - right[finite]).max()) / size
 
 
-def worst(found: Sequence[Array], expected: Sequence[Array]) -> float:
-    """Return the largest :func:`of_range` over pairs."""
-    return max((of_range(left, right) for left, right in zip(found, expected, strict=True)), default=0.0)
+def of_size(found: Array, expected: Array) -> float:
+    """Return :func:`of_range`, but as a part of the largest absolute value where that is more than the range.
+
+    A few numbers close to each other have a small range; their rounding does not.
+    """
+    part = of_range(found, expected)
+    finite = expected[np.isfinite(expected)].astype(np.float64)
+    if not part or finite.size == 0:
+        return part
+    spread, largest = float(np.ptp(finite)), float(np.abs(finite).max())
+    return part * (spread or largest or 1.0) / (max(spread, largest) or 1.0)
