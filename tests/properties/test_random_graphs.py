@@ -29,7 +29,7 @@ def check(graph, sizes, threads):
             for name, value in compiled.run(feed).items():
                 difference = of_size(value, expected[name])
                 note(f"n = {n}, {name}: {difference:.1e}")
-                assert difference <= TOLERANCE, f"n = {n}, output {name}: {difference:.1e} of the largest value or the range"
+                assert difference <= TOLERANCE, f"n = {n}, output {name}: {difference:.1e}"
     finally:
         compiled.close()
 
