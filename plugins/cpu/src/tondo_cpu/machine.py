@@ -18,7 +18,12 @@ FLOPS_PER_SECOND: Final = 60e9
 """One core on float32 vectors, a cautious guess: only decides whether a parallel region pays."""
 BYTES_PER_SECOND: Final = 10e9
 PARALLEL_SECONDS: Final = 20e-6
-"""Work below this is not worth a parallel region; also the least work of one chunk."""
+"""Work below this is not worth a parallel region."""
+CHUNK_SECONDS: Final = 0.3e-6
+"""What it costs a thread to take a chunk."""
+_CHUNKS: Final = 6
+"""Chunks per thread, at most."""
+_SLACK: Final = 1.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,19 @@ class Machine:
 def grain_for(iterations: int, seconds: float, threads: int) -> int | None:
     """Return how many of ``iterations`` (``seconds`` each) a thread takes at a time; None if they should stay serial.
 
-    Chunks are at least :data:`PARALLEL_SECONDS` long and at most a quarter of a thread's share.
+    Chunks are at least half of :data:`PARALLEL_SECONDS` long and at most a thread's share. Among these the smallest
+    grain under which the last thread ends about as soon as under the best one: many chunks even out threads that are
+    slowed down, but a number of chunks that the threads cannot share evenly leaves one of them waiting.
     """
     if iterations < 2 or threads < 2 or iterations * seconds < 2 * PARALLEL_SECONDS:
         return None
-    least = max(1, round(PARALLEL_SECONDS / seconds))
-    share = -(-iterations // (4 * threads))
-    return max(1, min(max(least, share), -(-iterations // threads)))
+    least = max(1, round(PARALLEL_SECONDS / 2 / seconds), -(-iterations // (_CHUNKS * threads)))
+    share = -(-iterations // threads)
+    ends = {grain: _longest(iterations, grain, seconds, threads) for grain in range(min(least, share), share + 1)}
+    return next(grain for grain, end in ends.items() if end <= _SLACK * min(ends.values()))
+
+
+def _longest(iterations: int, grain: int, seconds: float, threads: int) -> float:
+    """Return the time of the thread that ends last if chunks are taken in turn."""
+    rounds, rest = divmod(iterations, grain * threads)
+    return rounds * (grain * seconds + CHUNK_SECONDS) + min(rest, grain) * seconds + (CHUNK_SECONDS if rest else 0)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from tondo.ir import Const, IterVar, Var
 from tondo_cpu.contraction.roles import Roles
 from tondo_cpu.contraction.tile import Tile
-from tondo_cpu.machine import FLOPS_PER_SECOND, Machine
+from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
 from tondo_cpu.regions import make_parallel
 from tondo_cpu.vectors import vectorize_inner, whole_vectors
 from tondo_schedule import Schedule
@@ -83,7 +83,10 @@ def apply_tile(
     place = around[-1]
     schedule.reverse_compute_at(epilogue, place)
     start = schedule.decompose_reduction(anchor, axes.depth[0])
-    work = _work(schedule, axes.depth) * tile.rows * columns * 2 / FLOPS_PER_SECOND
+    depth = _work(schedule, axes.depth)
+    tiles_of_rows = max(1, constant(schedule, tiles[0]) or 1) if tiles else 1
+    streamed = depth * columns * schedule.block(anchor).writes[0].buffer.dtype.bytes / tiles_of_rows
+    work = max(depth * tile.rows * columns * 2 / FLOPS_PER_SECOND, streamed / BYTES_PER_SECOND)
     _unroll_start(schedule, start, place)
     for loop in unrolled:
         schedule.unroll(loop)
