@@ -160,6 +160,17 @@ def test_roles_of_a_matrix_product() -> None:
     assert (made.contraction.left.buffer.name, made.contraction.right.buffer.name) == ("x0", "x1")
 
 
+def test_an_axis_of_extent_one_that_no_operand_has_counts_as_rows() -> None:
+    builder = Compute("f")
+    x, w = builder.input("x", tensor(4)), builder.input("w", tensor(4, 8))
+    made = builder.reduce("y", (1, 8), (4,), lambda i, j, k: x[k] * w[k, j])
+    assert roles(stage(builder.build(made))) == (0, 1, 1, 1)
+    builder = Compute("f")
+    x, w = builder.input("x", tensor(4)), builder.input("w", tensor(4, 8))
+    made = builder.reduce("y", (2, 8), (4,), lambda i, j, k: x[k] * w[k, j])
+    assert stage(builder.build(made)).kind == "reduction"
+
+
 def conv(*, weights_first: bool) -> Stage:
     builder = Compute("conv")
     x, w = builder.input("x", tensor(N, 3, 8, 8)), builder.input("w", tensor(16, 3, 3, 3))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tondo.passes import Pass
 from tondo.plugin import PassSpec, Pipeline, PluginInfo, hookimpl
+from tondo_passes.graph.absorb_copies import AbsorbCopies
 from tondo_passes.graph.alias_views import AliasViews
 from tondo_passes.graph.common_subexpressions import CommonSubexpressions
 from tondo_passes.graph.dead_code import DeadCode
@@ -16,6 +17,7 @@ from tondo_passes.graph.fuse import Fuse
 from tondo_passes.graph.layout import Layout
 from tondo_passes.graph.own_results import OwnResults
 from tondo_passes.graph.simplify import SimplifyGraph
+from tondo_passes.graph.sink_copies import SinkCopies
 from tondo_passes.graph.split_constant_stages import SplitConstantStages
 from tondo_passes.host.lower import LowerHost
 from tondo_passes.host.plan_memory import PlanMemory
@@ -41,6 +43,9 @@ CPU = Pipeline(
             "graph.fold_constants",
             "graph.common_subexpressions",
             "graph.own_results",
+            "graph.sink_copies",
+            "graph.absorb_copies",
+            "graph.dead_code",
             "graph.alias_views",
             "graph.fuse",
             "graph.dead_code",
@@ -64,6 +69,7 @@ CPU = Pipeline(
 def register_passes() -> Sequence[type[Pass]]:
     """Return the standard passes."""
     return [
+        AbsorbCopies,
         AliasViews,
         CommonSubexpressions,
         CompactBuffers,
@@ -82,6 +88,7 @@ def register_passes() -> Sequence[type[Pass]]:
         ScheduleFunctions,
         Simplify,
         SimplifyGraph,
+        SinkCopies,
         SplitConstantStages,
         Vectorize,
     ]

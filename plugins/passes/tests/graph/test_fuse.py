@@ -221,6 +221,32 @@ def test_no_prologue_into_a_contraction_and_no_reduction_into_an_injective(conte
     assert calls(Fuse().run(graph.module(t), context)) == ["double_sum_rows"]
 
 
+def test_a_contraction_stores_its_result_in_another_order(context: PassContext, same_meaning: Same) -> None:
+    """Only where the innermost axis stays, so that vectors are stored as before."""
+
+    def product_of_heads(outer: tuple[int, int, int]) -> IRModule:
+        builder = Compute("product")
+        x, y = builder.input("x", tensor(2, P, 4)), builder.input("y", tensor(2, 4, 8))
+        made = builder.reduce("z", (2, P, 8), (4,), lambda h, i, j, k: x[h, i, k] * y[h, k, j])
+        product = builder.build(made)
+        builder = Compute("turn")
+        z = builder.input("z", tensor(2, P, 8))
+        shape = [(2, P, 8)[axis] for axis in outer]
+        turn = builder.build(
+            builder.compute("t", shape, lambda *at: z[tuple(at[outer.index(axis)] for axis in range(3))])
+        )
+        a, b = GraphVar("a", tensor(2, N, 4)), GraphVar("b", tensor(2, 4, 8))
+        c, d = GraphVar("c", tensor(2, N, 8)), GraphVar("d", tensor(*[(2, N, 8)[axis] for axis in outer]))
+        bindings = (Binding((c,), CallDps("product", (a, b), (N,))), Binding((d,), CallDps("turn", (c,), (N,))))
+        return IRModule.of(GraphFunction("main", (a, b), bindings, (d,)), product, turn)
+
+    before = product_of_heads((1, 0, 2))
+    after = Fuse().run(before, context)
+    assert calls(after) == ["product_turn"]
+    same_meaning(before, after, n=3, tolerance=1e-6)
+    assert calls(Fuse().run(product_of_heads((0, 2, 1)), context)) == ["product", "turn"]
+
+
 def test_callers_may_name_dimensions_as_they_like(context: PassContext, same_meaning: Same) -> None:
     """The names of the graph's dimensions are those of loops and of other dimensions inside the functions."""
     n, m = Var("q"), Var("y_l0")

@@ -10,14 +10,15 @@ k        left and right, not the output              summed over
 =======  ==========================================  ======================================
 
 A convolution is a contraction whose left index is affine in (row, kernel): there the kernel axes are k axes and the
-rows m axes. The right operand is the one that every axis indexes plainly (weights), if there is one.
+rows m axes. An axis of extent 1 that indexes neither operand counts as rows. The right operand is the one that every
+axis indexes plainly (weights), if there is one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tondo.ir import Binary, Block, Cast, Const, Expr, IterVar, Load, Store, Var, walk
+from tondo.ir import Binary, Block, Cast, Const, Expr, IterVar, Load, Store, Var, is_const, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,10 @@ def _roles(block: Block, left: Load, right: Load) -> Contraction | None:
         match sides:
             case (True, True):
                 batch.append(it)
-            case (True, False):
-                m.append(it)
             case (False, True):
                 n.append(it)
+            case _ if sides[0] or is_const(it.extent, 1):
+                m.append(it)
             case _:
                 return None
     if not k:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tondo.arith import Analyzer
-from tondo.ir import Atom, Compute, Const, Expr, Load, TensorFunction, TensorType, Var, add, mul, substitute, walk
+from tondo.ir import Atom, Compute, Const, Expr, Load, TensorFunction, Var, add, mul, substitute, walk
 from tondo_schedule.facts import stages_of
 
 if TYPE_CHECKING:
@@ -99,11 +99,3 @@ def product(shape: Sequence[Expr]) -> Expr:
 def substitute_all(indices: Sequence[Expr], values: dict[Var, Expr]) -> tuple[Expr, ...]:
     """Return ``indices`` with variables replaced."""
     return tuple(substitute(index, values) for index in indices)
-
-
-def same_type(a: TensorType, b: TensorType) -> bool:
-    """Whether two types are equal up to the way their dimensions are written."""
-    if a.dtype != b.dtype or a.shape is None or b.shape is None or len(a.shape) != len(b.shape):
-        return False
-    known = Analyzer()
-    return all(x == y or known.prove(x.eq(y)) for x, y in zip(a.shape, b.shape, strict=True))

@@ -12,6 +12,7 @@ After::
 What is fused, by the facts of the two functions (never by name), when the value between them has no other use:
 
 * an elementwise consumer into whatever produces its operand element by element (epilogue);
+* a permutation of the outer axes into the contraction before it, which stores its result in that order;
 * an elementwise producer into an elementwise or injective consumer that reads it once (chain);
 * a producer that only moves elements (reshape, transpose, relayout) into such a consumer, so that several moves become
   one;
@@ -155,6 +156,10 @@ def _worth(producer: _Group, consumer: _Group, binding: Binding, module: IRModul
     patterns = [access.pattern for stage in reading for access in stage.reads_of(parameter)]
     if binding.operation.args.count(producer.result) > 1 or not patterns:
         return False
+    if producer.stages[-1].kind == "contraction" and patterns == ["permuted"] and len(consumer.stages) == 1:
+        (stage,) = reading
+        (access,) = stage.reads_of(parameter)
+        return access.indices[-1] == stage.store.indices[-1]
     if producer.has_reduction:
         whole = all(stage.kind == "elementwise" for stage in consumer.stages)
         return whole and all(pattern == "identity" for pattern in patterns)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from tondo.arith import Analyzer
 from tondo.ir import (
     Atom,
     Binary,
@@ -41,29 +40,19 @@ from tondo.ir import (
     Region,
     Stmt,
     TensorFunction,
-    Var,
     free_vars,
     is_const,
     mul,
     rewrite,
-    substitute,
 )
 from tondo_passes.graph.calls import as_operation, scalars_of, with_operation
 from tondo_passes.graph.common_subexpressions import replace_atoms
+from tondo_passes.graph.copies import Copy, copy_of
 from tondo_passes.graph.names import NameSupply
 from tondo_schedule.facts import stages_of
 
 if TYPE_CHECKING:
     from tondo.passes import PassContext
-
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """A value that is ``source[indices]`` at the point of ``variables``; dimensions are those of the caller."""
-
-    source: Atom
-    variables: tuple[Var, ...]
-    indices: tuple[Expr, ...]
 
 
 @dataclass(frozen=True)
@@ -91,7 +80,7 @@ class _Worker:
 
     def function(self, function: GraphFunction) -> GraphFunction:
         known: dict[GraphVar, Atom] = {}
-        copied: dict[GraphVar, _Copy] = {}
+        copied: dict[Atom, Copy] = {}
         results = {atom for atom in function.results if isinstance(atom, GraphVar)}
         kept: list[Binding] = []
         for binding in function.bindings:
@@ -131,25 +120,15 @@ class _Worker:
         args = tuple(arg for i, arg in enumerate(call.args) if i not in inlined)
         return CallDps(function.name, args, scalars_of(function, original, call))
 
-    def _copied(self, var: GraphVar, call: CallDps, copied: dict[GraphVar, _Copy]) -> Atom | None:
+    def _copied(self, var: GraphVar, call: CallDps, copied: dict[Atom, Copy]) -> Atom | None:
         """Return the value that ``var`` equals because it is only copied, None if there is none."""
-        function = self._lookup(call.function)
-        stages = stages_of(function)
-        if stages is None or len(stages) != 1 or len(call.args) != 1:
+        copy = copy_of(call, self._lookup(call.function))
+        if copy is None:
             return None
-        (stage,) = stages
-        value, point = stage.store.value, tuple(index for index in stage.store.indices if isinstance(index, Var))
-        if not isinstance(value, Load) or value.predicate is not None or stage.kind not in {"elementwise", "injective"}:
-            return None
-        if value.buffer != function.input_buffers[0] or len(point) != len(stage.store.indices):
-            return None
-        given = dict(zip(function.scalars, call.scalars, strict=True))
-        copy = _Copy(call.args[0], point, tuple(substitute(index, given) for index in value.indices))
-        if isinstance(copy.source, GraphVar) and copy.source in copied:
-            ranges = {it.var: (Const(0), substitute(it.extent, given)) for it in stage.spatial}
-            copy = _through(copy, copied[copy.source], Analyzer(ranges))
+        if copy.source in copied:
+            copy = copy.through(copied[copy.source], var.tensor.dims)
         copied[var] = copy
-        return copy.source if copy.source.tensor == var.tensor and copy.indices == point else None
+        return copy.source if copy.source.tensor == var.tensor and copy.indices == copy.variables else None
 
     def _lookup(self, name: str) -> TensorFunction:
         return self.made[name] if name in self.made else self._module.tensor(name)
@@ -157,13 +136,6 @@ class _Worker:
 
 def _has_one_element(ref: ConstantRef) -> bool:
     return all(is_const(extent, 1) for extent in ref.type.dims)
-
-
-def _through(outer: _Copy, inner: _Copy, analyzer: Analyzer) -> _Copy:
-    """Return the copy that ``outer`` makes of a value that is itself the copy ``inner``."""
-    mapping = dict(zip(inner.variables, outer.indices, strict=True))
-    indices = tuple(analyzer.simplify(substitute(index, mapping)) for index in inner.indices)
-    return _Copy(inner.source, outer.variables, indices)
 
 
 def simplified(function: TensorFunction, values: dict[Buffer, Const]) -> TensorFunction:
