@@ -48,14 +48,15 @@ def of_range(found: Array, expected: Array) -> float:
     return float(np.abs(wide[finite] - right[finite]).max()) / size
 
 
-def of_size(found: Array, expected: Array) -> float:
-    """Return :func:`of_range`, but as a part of the largest absolute value where that is more than the range.
+def of_size(found: Array, expected: Array, least: float = 0.03) -> float:
+    """Return :func:`of_range`, but as a part of the largest absolute value, or of ``least``, where that is more.
 
-    A few numbers close to each other have a small range; their rounding does not.
+    A few numbers close to each other have a small range, and numbers near one that cancel leave something small; what
+    rounding leaves of them is neither.
     """
     part = of_range(found, expected)
     finite = expected[np.isfinite(expected)].astype(np.float64)
     if not part or finite.size == 0:
         return part
     spread, largest = float(np.ptp(finite)), float(np.abs(finite).max())
-    return part * (spread or largest or 1.0) / (max(spread, largest) or 1.0)
+    return part * (spread or largest or 1.0) / max(spread, largest, least)
