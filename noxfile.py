@@ -6,6 +6,7 @@ Needs Python 3.11, pip and git. ``demo`` and ``tests`` are the two front doors; 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -51,24 +52,37 @@ def _test_requirements(folder: str) -> list[str]:
     return [*group, *project["project"].get("optional-dependencies", {}).get("test", [])]
 
 
+def _by_name() -> dict[str, str]:
+    """Folders of the packages of this repository by the name of the distribution."""
+    return {_project(path)["project"]["name"]: path for path in FOLDERS.values()}
+
+
+def _name(requirement: str) -> str:
+    """The distribution that ``requirement`` names."""
+    return re.split(r"[\s\[<>=!~;]", requirement.strip(), maxsplit=1)[0]
+
+
 def _local(folder: str) -> list[str]:
-    """Folders of the package in ``folder`` and of all packages of this repository that it declares, in any depth."""
-    by_name = {_project(path)["project"]["name"]: path for path in FOLDERS.values()}
+    """Folders of the package in ``folder`` and of all packages here that it or its tests declare, in any depth."""
+    by_name = _by_name()
     seen: list[str] = []
 
-    def visit(path: str) -> None:
+    def visit(path: str, further: list[str]) -> None:
         if path in seen:
             return
         seen.append(path)
-        for requirement in _project(path)["project"].get("dependencies", []):
-            name = requirement.split(";")[0].strip()
-            for sign in "<>=!~[ ":
-                name = name.split(sign)[0]
-            if name in by_name:
-                visit(by_name[name])
+        for requirement in [*_project(path)["project"].get("dependencies", []), *further]:
+            if _name(requirement) in by_name:
+                visit(by_name[_name(requirement)], [])
 
-    visit(folder)
+    visit(folder, _test_requirements(folder))
     return seen
+
+
+def _elsewhere(requirements: list[str]) -> list[str]:
+    """Those of ``requirements`` that are not packages of this repository."""
+    by_name = _by_name()
+    return [requirement for requirement in requirements if _name(requirement) not in by_name]
 
 
 def _editable(folders: list[str]) -> list[str]:
@@ -140,7 +154,7 @@ def layers(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """Tests of one package in an environment with that package and its declared dependencies alone."""
     folder = FOLDERS[package]
-    session.install(*_editable(_local(folder)), *_test_requirements(folder), *_group("test"))
+    session.install(*_editable(_local(folder)), *_elsewhere(_test_requirements(folder)), *_group("test"))
     session.run(
         "pytest", "-c", "pyproject.toml", f"{folder}/tests", "-m", "not long", *session.posargs, env=_environment()
     )
