@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tondo.interp import run_tensor_function
 from tondo.ir import FLOAT32, Compute, Const, Expr, For, TensorFunction, TensorType, Var, dims, maximum, select, walk
+from tondo.passes import Miss
 from tondo.passes.rule import RecordedChoices
 from tondo.target import Caches, Target
 from tondo_cpu.contraction.rule import ContractionRule
@@ -20,6 +21,7 @@ from tondo_schedule import relayout, transform_layout
 WIDE = Target("cpu", "any", "any", frozenset(), 512, 32, Caches(32768, 1 << 20, 0), 2)
 NARROW = Target("cpu", "any", "any", frozenset(), 128, 16, Caches(32768, 1 << 20, 0), 1)
 MACHINES = st.sampled_from([WIDE, NARROW])
+N = Var("n")
 CALM = settings(derandomize=True, deadline=None, max_examples=15)
 
 
@@ -167,6 +169,17 @@ def test_attention_scores_pack_the_keys(size: int) -> None:
         name.startswith("K_copy") for name in (item.var.name for item in walk(result.body) if isinstance(item, For))
     )
     np.testing.assert_array_equal(run(result, a, b), np.einsum("bihd,bjhd->bhij", a, b))
+
+
+@pytest.mark.parametrize("queries", [1, 2, 3])
+def test_few_queries_are_left_to_sums_along_memory(queries: int) -> None:
+    """Packing the keys for one or two rows would cost more than the product."""
+    builder = Compute("scores")
+    q = builder.input("Q", TensorType(dims((3, queries, 16)), FLOAT32))
+    k = builder.input("K", TensorType(dims((3, N, 16)), FLOAT32))
+    made = builder.reduce("S", (3, queries, N), (16,), lambda h, i, j, d: q[h, i, d] * k[h, j, d])
+    result = ContractionRule().apply(builder.build(made), RecordedChoices(WIDE))
+    assert isinstance(result, Miss) == (queries < 3)
 
 
 def test_roles_are_swapped_where_rows_are_contiguous() -> None:

@@ -14,6 +14,7 @@ from tondo_passes.graph.define import Define
 from tondo_passes.graph.fold_constants import FoldConstants
 from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
+from tondo_passes.graph.hoist_scale import HoistScale
 from tondo_passes.graph.layout import Layout
 from tondo_passes.graph.own_results import OwnResults
 from tondo_passes.graph.simplify import SimplifyGraph
@@ -43,6 +44,7 @@ CPU = Pipeline(
             "graph.fold_constants",
             "graph.common_subexpressions",
             "graph.own_results",
+            "graph.hoist_scale",
             "graph.sink_copies",
             "graph.absorb_copies",
             "graph.dead_code",
@@ -79,6 +81,7 @@ def register_passes() -> Sequence[type[Pass]]:
         FoldConstants,
         FoldScale,
         Fuse,
+        HoistScale,
         Layout,
         LiftWorkspace,
         LowerBlocks,

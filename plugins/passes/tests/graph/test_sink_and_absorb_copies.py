@@ -161,6 +161,17 @@ def test_an_operand_that_was_turned_for_its_vectors_stays(context: PassContext) 
     assert stems(moved(before, context)) == ["transpose", "project"]
 
 
+@pytest.mark.parametrize(("rows", "absorbed"), [(1, True), (2, True), (3, False)])
+def test_few_rows_are_summed_along_memory(rows: int, absorbed: bool, context: PassContext, same_meaning: Same) -> None:
+    """A decode step: one query against keys that are stored row by row."""
+    graph = Graph()
+    x, k = graph.param(rows, 8), graph.param(N, 8)
+    before = graph.module(graph.project(x, graph.transpose(k, 1, 0)))
+    after = moved(before, context)
+    assert stems(after) == (["project"] if absorbed else ["transpose", "project"])
+    same_meaning(before, after, n=5, tolerance=1e-5)
+
+
 def test_copies_of_copies_are_one(context: PassContext, same_meaning: Same) -> None:
     graph = Graph()
     x = graph.param(2, 3, 8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tondo.ir import Const, TensorFunction, Var, walk
+from tondo.ir import Const, Expr, TensorFunction, Var, walk
 from tondo.passes import Miss, RuleContext
 from tondo.target import Target
 from tondo_cpu.contraction.layout import channels_last
@@ -24,6 +24,8 @@ from tondo_cpu.rest import inline_cheap, schedule_rest
 from tondo_schedule import IndexMap, LayoutWish, Schedule
 from tondo_schedule.facts import contraction_of, stages_of
 from tondo_schedule.tree import single_store
+
+_FEW_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContex
     if roles is None:
         schedule.rollback(saved)
         roles = current_roles(schedule, anchor, epilogue)
-    if roles is None:
+    if roles is None or (roles.pack and _few_rows(schedule, roles)):
         return None
     if roles.pack or _ragged(schedule, roles):
         machine = Machine.of(context.target, roles.streamed.buffer.dtype)
@@ -91,6 +93,22 @@ def _accumulators_in_order(schedule: Schedule, anchor: str, epilogue: str, roles
         return roles
     schedule.transform_layout(store.buffer.name, order)
     return current_roles(schedule, anchor, epilogue)
+
+
+def _few_rows(schedule: Schedule, roles: Roles) -> bool:
+    """Whether packing costs more than it saves: one side is so short that it is better summed along memory."""
+    sides = ([it.extent for it in roles.rows], [roles.vector.extent])
+    return any(_at_most(schedule, extents, _FEW_ROWS) for extents in sides)
+
+
+def _at_most(schedule: Schedule, extents: list[Expr], limit: int) -> bool:
+    count = 1
+    for extent in extents:
+        value = schedule.analyzer().simplify(extent)
+        if not isinstance(value, Const):
+            return False
+        count *= int(value.value)
+    return count <= limit
 
 
 def _ragged(schedule: Schedule, roles: Roles) -> bool:

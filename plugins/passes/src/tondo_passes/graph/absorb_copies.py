@@ -12,7 +12,8 @@ After::
 
 Fires by the facts of the access: the index stays affine in the iteration variables (an axis that is an outer loop
 anyway, shared by all operands, may be divided: heads that share keys), and the axis along which the access was
-contiguous stays contiguous, so that vectors are loaded as before. Copies of copies are absorbed as one, and joined to
+contiguous stays contiguous, so that vectors are loaded as before; or the few rows of a product of a matrix and a vector
+are summed along memory instead of across it. Copies of copies are absorbed as one, and joined to
 one where they stay. Leaves alone a copy that is a view (it costs nothing), and consumers that fusion serves (no
 contraction, no reduction).
 """
@@ -45,7 +46,7 @@ from tondo.ir import (
     walk,
 )
 from tondo_passes.graph.calls import with_operation
-from tondo_passes.graph.copies import Copy, copy_of, substitute_all
+from tondo_passes.graph.copies import Copy, copy_of, product, substitute_all
 from tondo_passes.graph.element import in_caller
 from tondo_passes.graph.functions import Functions
 from tondo_schedule.facts import Stage, stages_of
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tondo.passes import PassContext
+
+_FEW_ROWS = 2
+"""So many rows are summed along memory as fast as an operand is turned for vectors across them."""
 
 
 @dataclass(frozen=True)
@@ -185,9 +189,22 @@ def _stays_good(stage: Stage, old: Buffer, new: Buffer, copy: Copy) -> bool:
         strict = frozenset(it.var for it in stage.block.iters) - shared
         if not all(_affine(index, strict) for index in made.indices):
             return False
-        if contiguous and not contiguous & _unit_axes(made, stage, known):
+        after = _unit_axes(made, stage, known)
+        if contiguous and not contiguous & after and not _dot_products(stage, made, after, known):
             return False
     return True
+
+
+def _dot_products(stage: Stage, made: Load, unit: set[Var], known: Analyzer) -> bool:
+    """Whether ``stage`` has one or two rows and sums both operands, ``made`` being one, along memory."""
+    contraction = stage.contraction
+    if contraction is None:
+        return False
+    rows = known.simplify(product([it.extent for it in contraction.m]))
+    depth = {it.var for it in contraction.k}
+    other = contraction.left if made.buffer.name == contraction.right.buffer.name else contraction.right
+    summed = unit & _unit_axes(other, stage, known) & depth
+    return isinstance(rows, Const) and rows.value <= _FEW_ROWS and bool(summed)
 
 
 def _affine(index: Expr, strict: frozenset[Var]) -> bool:
