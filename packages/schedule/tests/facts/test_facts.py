@@ -169,6 +169,10 @@ def test_an_axis_of_extent_one_that_no_operand_has_counts_as_rows() -> None:
     x, w = builder.input("x", tensor(4)), builder.input("w", tensor(4, 8))
     made = builder.reduce("y", (2, 8), (4,), lambda i, j, k: x[k] * w[k, j])
     assert stage(builder.build(made)).kind == "reduction"
+    builder = Compute("f")
+    x = builder.input("x", tensor(N, 4))
+    made = builder.reduce("y", (N, 1), (4,), lambda i, j, k: x[i, k] * x[i, k])
+    assert stage(builder.build(made)).kind == "reduction", "a sum of squares that keeps its axis"
 
 
 def conv(*, weights_first: bool) -> Stage:

@@ -10,8 +10,8 @@ k        left and right, not the output              summed over
 =======  ==========================================  ======================================
 
 A convolution is a contraction whose left index is affine in (row, kernel): there the kernel axes are k axes and the
-rows m axes. An axis of extent 1 that indexes neither operand counts as rows. The right operand is the one that every
-axis indexes plainly (weights), if there is one.
+rows m axes. An axis of extent 1 that indexes neither operand counts as rows, if there are rows or columns besides.
+The right operand is the one that every axis indexes plainly (weights), if there is one.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def _roles(block: Block, left: Load, right: Load) -> Contraction | None:
     m: list[IterVar] = []
     n: list[IterVar] = []
     k: list[IterVar] = []
+    unit: list[IterVar] = []
     in_left, in_right = _variables(left), _variables(right)
     for it in block.iters:
         sides = (it.var in in_left, it.var in in_right)
@@ -69,13 +70,15 @@ def _roles(block: Block, left: Load, right: Load) -> Contraction | None:
                 batch.append(it)
             case (False, True):
                 n.append(it)
-            case _ if sides[0] or is_const(it.extent, 1):
+            case (True, False):
                 m.append(it)
+            case _ if is_const(it.extent, 1):
+                unit.append(it)
             case _:
                 return None
-    if not k:
+    if not k or (unit and not m and not n):
         return None
-    return Contraction(left, right, tuple(batch), tuple(m), tuple(n), tuple(k))
+    return Contraction(left, right, tuple(batch), (*unit, *m), tuple(n), tuple(k))
 
 
 def _operand(value: Expr) -> Load | None:
