@@ -100,3 +100,24 @@ def test_padding_of_a_written_buffer_is_zero() -> None:
     changed = transform_layout(function, function.output_buffers[0], IndexMap.blocked([0], 1, 2))
     (result,) = run_tensor_function(changed, [np.zeros((2, 3), np.float32)])
     np.testing.assert_array_equal(result, panels(np.ones((2, 3), np.float32), 1, 2))
+
+
+@CALM
+@given(groups=st.integers(1, 4), size=st.integers(1, 9), block=st.integers(1, 5))
+def test_groups_are_padded_each(groups: int, size: int, block: int) -> None:
+    index_map = IndexMap(
+        (Part(0, "group", size), Part(0, "outer", block, size), Part(1), Part(0, "inner", block, size))
+    )
+    assert IndexMap.from_plain(index_map.to_plain()) == index_map
+    x = np.random.default_rng(0).standard_normal((groups * size, 3)).astype(np.float32)
+    tensor = TensorType(dims(x.shape), FLOAT32)
+    (packed,) = run_tensor_function(relayout(tensor, index_map), [x])
+    wanted = np.stack([panels(x[g * size : (g + 1) * size], 0, block) for g in range(groups)])
+    np.testing.assert_array_equal(packed, wanted)
+    (plain,) = run_tensor_function(restore(tensor, index_map), [packed])
+    np.testing.assert_array_equal(plain, x)
+
+
+def test_blocks_of_groups_need_the_groups() -> None:
+    with pytest.raises(ValueError, match="axis 0 is taken as inner, outer"):
+        IndexMap((Part(0, "outer", 4, 8), Part(0, "inner", 4, 8)))

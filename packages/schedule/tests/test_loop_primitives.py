@@ -188,3 +188,25 @@ def test_a_trace_is_json_and_replays() -> None:
     with pytest.raises(TondoError, match="recorded were"):
         replay(function, trace)
     check_matmul(schedule.function, 10, 33, 7)
+
+
+@CALM
+@given(extent=st.integers(1, 12), point=st.integers(-1, 13))
+def test_partition_runs_every_iteration_once(extent: int, point: int) -> None:
+    schedule = Schedule(scale(extent))
+    if not 0 < point < extent:
+        with pytest.raises(TondoError, match="is not proven to lie inside it"):
+            schedule.partition(Var("B_l0"), point)
+        return
+    second, names = schedule.partition(Var("B_l0"), point)
+    assert schedule.loops(names[0]) == (second,)
+    x = values(extent)
+    (result,) = run_tensor_function(schedule.function, [x])
+    np.testing.assert_array_equal(result, x * 2)
+    assert replay(scale(extent), json.loads(json.dumps(schedule.trace))) == schedule.function
+
+
+def test_partition_refuses_a_loop_that_starts_a_reduction() -> None:
+    schedule = Schedule(matmul(3, 4, 5))
+    with pytest.raises(TondoError, match="block 'C' starts its reduction in it"):
+        schedule.partition(Var("C_k0"), 2)

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tondo.ir import Block, Const, Expr, For, IterVar, Stmt, TensorFunction, Var, add, seq
+from tondo.ir import Block, Const, Expr, For, If, IterVar, Stmt, TensorFunction, Var, add, seq
+from tondo_schedule.refusal import refuse
 from tondo_schedule.region import Span
-from tondo_schedule.tree import Names, Place, analyzer_for, both, loop_at, loop_place, nest_of, put, with_body
+from tondo_schedule.tree import (
+    Names,
+    Place,
+    analyzer_for,
+    block_at,
+    both,
+    loop_at,
+    loop_place,
+    nest_of,
+    put,
+    with_body,
+)
 
 
 def nest_over(function: TensorFunction, block: Block, spans: Mapping[Var, Span], at: Place) -> Stmt:
@@ -44,6 +56,13 @@ def nest_over(function: TensorFunction, block: Block, spans: Mapping[Var, Span],
     for var, extent in reversed(loops):
         stmt = For(var, Const(0), extent, stmt)
     return stmt
+
+
+def check_conditions(block: Place, loop: Place, primitive: str) -> None:
+    """Refuse to move the block at ``block`` to ``loop`` out of a branch that depends on a condition."""
+    around = [item for item in block.around if isinstance(item, If)]
+    if any(not any(item is other for other in loop.around) for item in around):
+        refuse(primitive, f"block '{block_at(block).name}'", "it runs under a condition, the loop does not")
 
 
 def without_nest(function: TensorFunction, place: Place) -> TensorFunction:

@@ -35,13 +35,18 @@ class Machine:
     threads: int
     l1: int
     l2: int
+    spare: int = 0
+    """Registers that a product needs before it is added, where that is two instructions."""
 
     @staticmethod
     def of(target: Target, dtype: DType) -> Machine:
         """Return the facts of ``target`` for elements of ``dtype``."""
         lanes = target.lanes(dtype) if target.vector_bits else 4
         registers = target.vector_registers or 16
-        return Machine(lanes, registers, target.threads, target.caches.l1d or 32768, target.caches.l2 or 1 << 20)
+        caches = target.caches
+        # Few and short vectors are those of machines older than fused multiply-adds.
+        spare = int(target.vector_bits <= 128 and registers <= 16)
+        return Machine(lanes, registers, target.threads, caches.l1d or 32768, caches.l2 or 1 << 20, spare)
 
 
 def grain_for(iterations: int, seconds: float, threads: int) -> int | None:

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tondo.ir import LOCAL, Const, IterVar, Var
 from tondo.passes import RuleContext
 from tondo_cpu.contraction.schedule import Axes, apply_tile
@@ -84,7 +86,7 @@ def _schedule_across(schedule: Schedule, stage: Stage, vector: IterVar, machine:
     columns = lanes * (count if size is not None else 1)
     epilogue = schedule.cache_write(name, LOCAL)
     axes = Axes(loop, None, tuple(item for item in spatial if item != loop), (), tuple(reduced))
-    narrowed = Machine(lanes, machine.registers, machine.threads, machine.l1, machine.l2)
+    narrowed = replace(machine, lanes=lanes)
     if size is None:
         other, other_epilogue = schedule.specialize((name, epilogue), loop.name, columns)
         apply_tile(schedule, other, other_epilogue, _renamed(schedule, axes, name, other), Tile(1, 1), 1, narrowed)

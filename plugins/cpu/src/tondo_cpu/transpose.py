@@ -94,9 +94,7 @@ def schedule_transposed(schedule: Schedule, stage: Stage, sides: Sides, machine:
     make_parallel(schedule, around, each * sides.read_tile * sides.write_tile, machine)
 
 
-def _by_axis(
-    schedule: Schedule, written: str, inner: tuple[Var, ...], stage: Stage, sides: Sides
-) -> tuple[Var, Var]:
+def _by_axis(schedule: Schedule, written: str, inner: tuple[Var, ...], stage: Stage, sides: Sides) -> tuple[Var, Var]:
     """Return the loops of the writing block along the read and the written axis of the tile."""
     places = {it.var: place for place, it in enumerate(_axes(stage))}
     iters = schedule.block(written).iters
@@ -113,4 +111,3 @@ def _axes(stage: Stage) -> tuple[IterVar, ...]:
     by_var = {it.var: it for it in stage.spatial}
     plain = [by_var[index] for index in stage.store.indices if isinstance(index, Var) and index in by_var]
     return tuple(plain) if len(plain) == len(stage.store.indices) else stage.spatial
-

@@ -66,7 +66,11 @@ class IndexMap:
             blocks = {(part.block, part.group) for part in parts if part.role != "group"}
             groups = {part.block for part in parts if part.role == "group"}
             known = kinds in (["whole"], ["inner", "outer"], ["group", "inner", "outer"])
-            if not known or len(blocks) != 1 or {part.group for part in parts if part.role != "group"} != (groups or {0}):
+            if (
+                not known
+                or len(blocks) != 1
+                or {part.group for part in parts if part.role != "group"} != (groups or {0})
+            ):
                 msg = f"axis {axis} is taken as {', '.join(kinds)}"
                 raise ValueError(msg)
         if sorted(roles) != list(range(len(roles))):
@@ -125,21 +129,18 @@ class IndexMap:
         return tuple(
             part.axis
             for part in self.parts
-            if part.role == "outer" and not analyzer.divides(part.block, Const(part.group) if part.group else old[part.axis])
+            if part.role == "outer"
+            and not analyzer.divides(part.block, Const(part.group) if part.group else old[part.axis])
         )
 
     def to_plain(self) -> list[list[int | str]]:
         """Return plain values that JSON can hold; :meth:`from_plain` reads them back."""
-        return [
-            [part.axis, part.role, part.block, *([part.group] if part.group else [])] for part in self.parts
-        ]
+        return [[part.axis, part.role, part.block, *([part.group] if part.group else [])] for part in self.parts]
 
     @staticmethod
     def from_plain(values: Sequence[Sequence[int | str]]) -> IndexMap:
         """Return the map that :meth:`to_plain` described."""
-        return IndexMap(
-            tuple(Part(int(axis), _role(str(role)), *map(int, blocks)) for axis, role, *blocks in values)
-        )
+        return IndexMap(tuple(Part(int(axis), _role(str(role)), *map(int, blocks)) for axis, role, *blocks in values))
 
 
 def _role(text: str) -> Role:

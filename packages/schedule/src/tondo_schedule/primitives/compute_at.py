@@ -17,13 +17,13 @@ After ``compute_at("T", j)``::
             B[j * 2 + l] = T[j * 2 + l] + 1
 
 Refused if the loop does not contain every reader of what the block writes, if the block stores at indices that are not
-its plain iteration variables, or if it reads something that is not complete at the loop.
+its plain iteration variables, if it reads something that is not complete at the loop, or if it would leave a condition.
 """
 
 from __future__ import annotations
 
 from tondo.ir import Block, Buffer, For, TensorFunction, Var
-from tondo_schedule.move import into_loop, nest_over, without_nest
+from tondo_schedule.move import check_conditions, into_loop, nest_over, without_nest
 from tondo_schedule.refusal import refuse
 from tondo_schedule.region import Span, reads_below
 from tondo_schedule.tree import (
@@ -49,7 +49,9 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     producer = block_at(producer_place)
     store = single_store(producer, "compute_at")
     subject = f"block '{block}'"
-    node = loop_at(loop_place(function, loop, "compute_at"))
+    target = loop_place(function, loop, "compute_at")
+    check_conditions(producer_place, target, "compute_at")
+    node = loop_at(target)
     if any(item.name == block for item in blocks_of(node)):
         refuse("compute_at", subject, f"it is already inside loop '{loop.name}'")
     if store.buffer in function.output_buffers:

@@ -21,7 +21,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tondo.ir import Block, Const, Expr, For, Node, Stmt, TensorFunction, Var, add, definitions, rewrite, seq, substitute
+from tondo.ir import (
+    Block,
+    Const,
+    Expr,
+    For,
+    Node,
+    Stmt,
+    TensorFunction,
+    Var,
+    add,
+    definitions,
+    rewrite,
+    seq,
+    substitute,
+)
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import Names, analyzer_for, blocks_of, loop_at, loop_place, put, uses, with_body
 

@@ -16,15 +16,17 @@ After ``reverse_compute_at("B", i)``::
         for j in range(2):
             B[i * 2 + j] = T[i * 2 + j] + 1
 
-Refused if nothing inside the loop writes what the block reads, if the block reads it at indices other than its plain
-iteration variables, if a reduction of the producer begins outside the loop, or if the block reads something that is
-computed after the loop.
+Refused if nothing inside the loop writes what the block reads or something outside writes it as well, if the block
+reads it at indices other than its plain iteration variables, if a reduction of the producer begins outside the loop, if
+the block reads something that is computed after the loop, if it would leave a condition, or if it reduces over tiles
+that overlap.
 """
 
 from __future__ import annotations
 
 from tondo.ir import Block, Buffer, Const, For, TensorFunction, Var, walk
-from tondo_schedule.move import into_loop, nest_over, without_nest
+from tondo_schedule.move import check_conditions, into_loop, nest_over, without_nest
+from tondo_schedule.primitives.split import OVERLAP
 from tondo_schedule.refusal import refuse
 from tondo_schedule.region import Span, writes_below
 from tondo_schedule.tree import (
@@ -37,6 +39,7 @@ from tondo_schedule.tree import (
     single_store,
     stores_of,
     touches,
+    uses,
 )
 
 
@@ -50,6 +53,7 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     consumer = block_at(consumer_place)
     subject = f"block '{block}'"
     single_store(consumer, "reverse_compute_at")
+    check_conditions(consumer_place, loop_place(function, loop, "reverse_compute_at"), "reverse_compute_at")
     node = loop_at(loop_place(function, loop, "reverse_compute_at"))
     inside = blocks_of(node)
     if any(item.name == block for item in inside):
@@ -59,6 +63,14 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     ]
     if not written:
         refuse("reverse_compute_at", subject, f"nothing inside loop '{loop.name}' writes what it reads")
+    for item in blocks_of(function.body):
+        for store in stores_of(item.body):
+            if store.buffer in written and not any(item is other for other in inside):
+                refuse(
+                    "reverse_compute_at",
+                    subject,
+                    f"block '{item.name}' outside loop '{loop.name}' writes '{store.buffer.name}', too",
+                )
     _check_order(function, consumer, {item.name for item in inside}, loop)
     rest = without_nest(function, consumer_place)
     place = loop_place(rest, loop)
@@ -68,6 +80,10 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
         spans = writes_below(rest, place, buffer)
         assert spans is not None
         domain.update(_domain(consumer, buffer, spans, subject))
+    around = {item.var for item in (*place.loops, loop_at(place)) if item.attrs.get(OVERLAP)}
+    for it in consumer.iters:
+        if it.kind == "reduction" and it.var in domain and any(uses(domain[it.var].low, var) for var in around):
+            refuse("reverse_compute_at", subject, f"it reduces over '{it.var.name}', whose tiles overlap")
     stmt = nest_over(rest, consumer, domain, place)
     return into_loop(rest, loop, stmt, first=False), None
 

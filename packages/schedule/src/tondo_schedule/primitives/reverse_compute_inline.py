@@ -12,8 +12,8 @@ After ``reverse_compute_inline("B")``::
     for i in range(8):
         B[i] = A[7 - i] * 2 + 1
 
-Refused if the block does not read exactly one intermediate value, element by element and over all of it, or if the
-producer of that value is a reduction or has another user.
+Refused if the block is a reduction or does not read exactly one intermediate value, element by element and over all of
+it, or if the producer of that value is a reduction or has another user.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def apply(function: TensorFunction, block: str) -> tuple[TensorFunction, None]:
     subject = f"block '{block}'"
     if producer.init is not None or any(it.kind == "reduction" for it in producer.iters):
         refuse("reverse_compute_inline", subject, f"its producer '{producer.name}' is a reduction")
+    if consumer.init is not None or any(it.kind == "reduction" for it in consumer.iters):
+        refuse("reverse_compute_inline", subject, "it is a reduction")
     variables = [index for index in load.indices if isinstance(index, Var)]
     if len(variables) != len(load.indices) or set(variables) != {it.var for it in consumer.iters}:
         refuse("reverse_compute_inline", subject, f"it does not read '{load.buffer.name}' element by element")

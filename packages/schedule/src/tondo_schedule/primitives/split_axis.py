@@ -25,9 +25,11 @@ from tondo_schedule.tree import (
     analyzer_for,
     block_at,
     block_place,
+    blocks_of,
     loop_at,
     loop_place,
     put,
+    uses,
     with_body,
     with_regions,
 )
@@ -50,6 +52,11 @@ def apply(function: TensorFunction, block: str, axis: Var, factor: int) -> tuple
     assert isinstance(binding, Var)
     at = loop_place(function, binding, "split_axis")
     loop = loop_at(at)
+    others = [item for item in node.iters if item is not it and uses(item.binding, binding)]
+    shared = [item.name for item in blocks_of(loop) if item.name != block and uses(item, binding)]
+    if others or shared:
+        user = f"'{others[0].var.name}'" if others else f"block '{shared[0]}'"
+        refuse("split_axis", subject, f"{user} uses loop '{binding.name}', too")
     analyzer = analyzer_for(function)
     if not analyzer.divides(factor, it.extent) or node.predicate is not None or loop.begin != Const(0):
         refuse("split_axis", subject, f"the extent of '{axis.name}' is not a multiple of {factor}")

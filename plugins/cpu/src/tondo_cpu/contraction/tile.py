@@ -2,7 +2,8 @@
 
 The estimate of a tile is the part of the multiply-add peak it can reach:
 
-* legal: ``rows * vectors + vectors + 1`` registers (accumulators, one row of the right operand, one broadcast);
+* legal: ``rows * vectors + vectors + 1`` registers (accumulators, one row of the right operand, one broadcast), one
+  more where a product is not added by the same instruction;
 * latency: at least ``latency * units`` independent accumulators;
 * loads: ``rows`` broadcasts and ``vectors`` loads per step must not exceed what the load units deliver;
 * streaming: the panel of the right operand comes from the second cache, at half the rate of loads;
@@ -30,7 +31,7 @@ class Tile:
 
 def legal(tile: Tile, machine: Machine) -> bool:
     """Return whether the tile fits the registers."""
-    return tile.rows * tile.vectors + tile.vectors + 1 <= machine.registers
+    return tile.rows * tile.vectors + tile.vectors + 1 + machine.spare <= machine.registers
 
 
 def efficiency(tile: Tile, rows: int | None, columns: int | None, machine: Machine) -> float:

@@ -13,7 +13,6 @@ from tondo_schedule import IndexMap, LayoutWish, Part, Schedule
 from tondo_schedule.facts import Contraction, contraction_of, stages_of
 from tondo_schedule.tree import loads_of, single_store
 
-
 _MOST_WASTE = 1.5
 """Columns computed for each column wanted, at most, of panels of groups."""
 

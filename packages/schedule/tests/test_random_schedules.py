@@ -1,0 +1,95 @@
+"""Random schedules: whatever primitives allow keeps the meaning of a function, and replays from its trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tondo.diagnostics import TondoError
+from tondo.interp import run_tensor_function
+from tondo.ir import FLOAT32, LOCAL, Compute, For, TensorFunction, TensorType, dims, maximum, walk
+from tondo_schedule import IndexMap, Schedule, replay
+
+CALM = settings(derandomize=True, deadline=None, max_examples=60)
+
+
+def dense(m: int, n: int, k: int) -> tuple[TensorFunction, list[np.ndarray]]:
+    """A product with what comes before and after it, and a reduction of the result."""
+    builder = Compute("dense")
+    a = builder.input("A", TensorType(dims((m, k)), FLOAT32))
+    b = builder.input("B", TensorType(dims((k, n)), FLOAT32))
+    scaled = builder.compute("S", (m, k), lambda i, r: a[i, r] * 2.0)
+    total = builder.reduce("T", (m, n), (k,), lambda i, j, r: scaled[i, r] * b[r, j])
+    positive = builder.compute("U", (m, n), lambda i, j: maximum(total[i, j], 0.0))
+    output = builder.reduce("O", (n,), (m,), lambda j, i: positive[i, j])
+    rng = np.random.default_rng(m * 100 + n * 10 + k)
+    arrays = [rng.integers(-4, 5, shape).astype(np.float32) for shape in ((m, k), (k, n))]
+    return builder.build(output), arrays
+
+
+def wanted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.maximum((2 * a) @ b, 0).sum(0)
+
+
+def step(schedule: Schedule, data: st.DataObject) -> None:
+    """Take one random step; its arguments exist, whether it is legal is for the primitive to say."""
+    loops = [item.var for item in walk(schedule.function.body) if isinstance(item, For)]
+    loop, other = data.draw(st.sampled_from(loops)), data.draw(st.sampled_from(loops))
+    block = data.draw(st.sampled_from(schedule.blocks))
+    number = data.draw(st.integers(1, 5))
+    written = schedule.block(block).writes[0].buffer
+    read = (schedule.block(block).reads or schedule.block(block).writes)[-1].buffer.name
+    order = IndexMap.permutation(list(reversed(range(written.rank))))
+    axes = schedule.block(block).iters
+    axis, following = data.draw(st.sampled_from(axes)).var, data.draw(st.sampled_from(axes)).var
+    steps: dict[str, Callable[[], object]] = {
+        "split": lambda: schedule.split(loop, number, "shift" if number % 2 else "predicate"),
+        "partition": lambda: schedule.partition(loop, number),
+        "fuse": lambda: schedule.fuse(loop, other),
+        "reorder": lambda: schedule.reorder(loop, other),
+        "parallel": lambda: schedule.parallel(loop, number),
+        "vectorize": lambda: schedule.vectorize(loop),
+        "unroll": lambda: schedule.unroll(loop),
+        "annotate": lambda: schedule.annotate(loop, "note", number),
+        "compute_at": lambda: schedule.compute_at(block, loop),
+        "reverse_compute_at": lambda: schedule.reverse_compute_at(block, loop),
+        "compute_inline": lambda: schedule.compute_inline(block),
+        "reverse_compute_inline": lambda: schedule.reverse_compute_inline(block),
+        "cache_write": lambda: schedule.cache_write(block, LOCAL),
+        "cache_read": lambda: schedule.cache_read(block, read),
+        "set_scope": lambda: schedule.set_scope(written.name, LOCAL),
+        "transform_layout": lambda: None if written.name == "O" else schedule.transform_layout(written.name, order),
+        "decompose_reduction": lambda: schedule.decompose_reduction(block, loop),
+        "rfactor": lambda: schedule.rfactor(block, loop),
+        "pad_domain": lambda: schedule.pad_domain(block, loop, number),
+        "drop_unit_axes": lambda: schedule.drop_unit_axes(block),
+        "merge_axes": lambda: schedule.merge_axes((block, axis, following)),
+        "split_axis": lambda: schedule.split_axis(block, axis, number),
+        "specialize": lambda: schedule.specialize((block,), loop.name, number),
+    }
+    name = data.draw(st.sampled_from(sorted(steps)))
+    saved = schedule.checkpoint()
+    try:
+        steps[name]()
+    except TondoError as error:
+        if error.code != "TND-B003":
+            raise
+        schedule.rollback(saved)
+
+
+@CALM
+@given(
+    data=st.data(), sizes=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)), count=st.integers(1, 9)
+)
+def test_random_legal_schedules(data: st.DataObject, sizes: tuple[int, int, int], count: int) -> None:
+    function, arrays = dense(*sizes)
+    schedule = Schedule(function)
+    for _ in range(count):
+        step(schedule, data)
+    (result,) = run_tensor_function(schedule.function, arrays)
+    np.testing.assert_array_equal(result, wanted(*arrays), err_msg=json.dumps(schedule.trace))
+    assert replay(function, json.loads(json.dumps(schedule.trace))) == schedule.function
