@@ -164,7 +164,17 @@ def unit(session: nox.Session, package: str) -> None:
 def e2e(session: nox.Session) -> None:
     """Tests that span packages: whole models, the command line, the architecture."""
     _install_all(session, "test", "reference")
-    session.run("pytest", *WORKERS, "tests", *session.posargs, env=_environment())
+    session.run("pytest", *WORKERS, "tests", "-m", "not long", *session.posargs, env=_environment())
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Tests that take minutes each: every network in every form, thousands of random graphs and functions.
+
+    TONDO_TEST_MODELS names a folder of exported models, ``NAME/model.onnx`` with ``inputs.npz`` and ``bench.npz``.
+    """
+    _install_all(session, "test", "reference")
+    session.run("pytest", "-m", "long", *(session.posargs or ["tests"]), env=_environment())
 
 
 @nox.session
