@@ -25,6 +25,7 @@ from tondo.ir.function import TensorFunction
 from tondo.ir.node import Node, walk
 from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, Stmt, Store, seq
 from tondo.ir.types import TensorType
+from tondo.ir.visit import rename
 
 Combiner = Literal["sum", "prod", "max", "min", "and", "or"]
 
@@ -64,9 +65,11 @@ class Compute:
         self._inputs: list[Buffer] = []
         self._stages: list[tuple[Buffer, Stmt]] = []
         self._names: set[str] = set()
+        self._symbols: set[str] = set()
 
     def input(self, name: str, type: TensorType) -> Buffer:
         """Add an input buffer of a known rank and return it."""
+        self._know(type.dims)
         buffer = Buffer(self._fresh(name), type.dims, type.dtype)
         self._inputs.append(buffer)
         return buffer
@@ -103,14 +106,27 @@ class Compute:
             if buffer not in results:
                 body = Allocate(buffer, body)
         free = free_vars(body, (*self._inputs, *results))
-        return TensorFunction(self._name, (*free, *self._inputs, *results), body, len(results), self._attrs)
+        made = TensorFunction(self._name, (*free, *self._inputs, *results), body, len(results), self._attrs)
+        if self._names.isdisjoint(self._symbols):
+            return made
+        # A dimension that came to be known after an input of its name.
+        self._names = set(self._symbols)
+        return rename(made, self._fresh)
+
+    def _know(self, shape: Sequence[Expr]) -> None:
+        """Take note of the dimension variables of ``shape``, whose names nothing else may have."""
+        self._symbols.update(item.name for extent in shape for item in walk(extent) if isinstance(item, Var))
 
     def _fresh(self, name: str) -> str:
         unique, number = name, 1
-        while unique in self._names:
+        while unique in self._names or self._is_symbol(unique):
             unique, number = f"{name}_{number}", number + 1
         self._names.add(unique)
         return unique
+
+    def _is_symbol(self, name: str) -> bool:
+        """Whether ``name``, or the name of a loop of a stage called ``name``, is that of a dimension."""
+        return any(symbol == name or symbol.startswith(f"{name}_") for symbol in self._symbols)
 
     def _stage(
         self,
@@ -122,6 +138,7 @@ class Compute:
         dtype: DType | None,
         init: Expr | None = None,
     ) -> Buffer:
+        self._know((*shape, *over))
         unique = self._fresh(name)
         spatial = [IterVar(Var(f"{unique}_{i}"), extent, Var(f"{unique}_l{i}")) for i, extent in enumerate(shape)]
         reduced = [

@@ -6,12 +6,15 @@ pass looks at an operator's name: after *define* only tensor functions remain, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from tondo.ir.attrs import EMPTY, Attrs
+from tondo.ir.attrs import EMPTY, Attrs, AttrValue
+from tondo.ir.expr import Expr, Var
 from tondo.ir.function import TensorFunction
+from tondo.ir.node import walk
 from tondo.ir.types import TensorType
+from tondo.ir.visit import definitions, rename, substitute
 
 TypeRule = Callable[["OpCall"], tuple[TensorType, ...]]
 Definition = Callable[["OpCall"], TensorFunction]
@@ -25,6 +28,17 @@ class OpCall:
     args: tuple[TensorType, ...]
     attrs: Attrs = EMPTY
 
+    def symbols(self) -> frozenset[Var]:
+        """Return the dimension variables in the types and the attributes."""
+        roots = [*self.args, *_expressions(self.attrs)]
+        return frozenset(item for root in roots for item in walk(root) if isinstance(item, Var))
+
+    def with_symbols(self, values: Mapping[Var, Expr]) -> OpCall:
+        """Return the use with dimension variables replaced."""
+        args = tuple(substitute(arg, values) for arg in self.args)
+        attrs = Attrs({name: _substituted(value, values) for name, value in self.attrs.items()})
+        return OpCall(self.op, args, attrs)
+
 
 @dataclass(frozen=True, slots=True)
 class Operator:
@@ -34,7 +48,7 @@ class Operator:
         name: ``matmul``, or ``vendor.name`` for operators of other packages.
         infer: returns the types of the results, or raises TondoError TND-M006.
         define: returns the tensor function of this use. Its parameters are the free dimension variables of the
-            call (sorted by name), the inputs, the outputs.
+            call (sorted by name), the inputs, the outputs. Callers use :meth:`definition`.
         doc: one sentence.
     """
 
@@ -42,3 +56,73 @@ class Operator:
     infer: TypeRule
     define: Definition
     doc: str = ""
+
+    def definition(self, use: OpCall) -> TensorFunction:
+        """Return the tensor function of ``use``, whatever its dimensions are called.
+
+        A definition names its buffers and loops without looking at the names of dimensions. Where such a name is a
+        dimension of ``use`` as well, the definition is made for dimensions of other names, and what it introduces is
+        renamed.
+        """
+        made = self.define(use)
+        symbols = use.symbols()
+        if _introduced(made).isdisjoint(var.name for var in symbols):
+            return made
+        stand_ins = _stand_ins(symbols, _introduced(made))
+        apart = self.define(use.with_symbols(stand_ins))
+        apart = rename(apart, _Fresh({var.name for var in symbols}))
+        back = {stand_in: var for var, stand_in in stand_ins.items()}
+        buffers = tuple(substitute(buffer, back) for buffer in apart.buffers)
+        scalars = sorted((back.get(var, var) for var in apart.scalars), key=lambda var: var.name)
+        return replace(apart, params=(*scalars, *buffers), body=substitute(apart.body, back))
+
+
+class _Fresh:
+    """Hands out names that are neither taken nor handed out before."""
+
+    def __init__(self, taken: Collection[str]) -> None:
+        self._taken = set(taken)
+
+    def __call__(self, wish: str) -> str:
+        name, number = wish, 1
+        while name in self._taken:
+            name, number = f"{wish}_{number}", number + 1
+        self._taken.add(name)
+        return name
+
+
+def _stand_ins(symbols: Collection[Var], taken: Collection[str]) -> dict[Var, Var]:
+    fresh = _Fresh({*taken, *(var.name for var in symbols)})
+    return {var: Var(fresh(f"dim_{var.name}"), var.dtype) for var in symbols}
+
+
+def _introduced(function: TensorFunction) -> set[str]:
+    """Return the names of the buffers, loops and blocks of ``function``."""
+    variables, local, blocks = definitions(function.body)
+    return {item.name for item in (*variables, *local, *function.buffers)} | set(blocks)
+
+
+def _expressions(value: AttrValue) -> Iterator[Expr]:
+    match value:
+        case Expr():
+            yield value
+        case Attrs():
+            for item in value.values():
+                yield from _expressions(item)
+        case tuple():
+            for item in value:
+                yield from _expressions(item)
+        case _:
+            pass
+
+
+def _substituted(value: AttrValue, values: Mapping[Var, Expr]) -> AttrValue:
+    match value:
+        case Expr():
+            return substitute(value, values)
+        case Attrs():
+            return Attrs({name: _substituted(item, values) for name, item in value.items()})
+        case tuple():
+            return tuple(_substituted(item, values) for item in value)
+        case _:
+            return value

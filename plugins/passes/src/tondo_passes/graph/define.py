@@ -107,7 +107,7 @@ class _Definer:
         use = OpCall(call.op, tuple(arg.tensor for arg in call.args), call.attrs)
         function = self.made.get(use)
         if function is None:
-            function = replace(self._operators[call.op].define(use), name=self._fresh(call.op))
+            function = replace(self._operators[call.op].definition(use), name=self._fresh(call.op))
             self.made[use] = function
         return CallDps(function.name, call.args, function.scalars)
 

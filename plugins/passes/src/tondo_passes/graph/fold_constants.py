@@ -113,7 +113,7 @@ def _definition(operation: Operation, module: IRModule, context: PassContext) ->
     if isinstance(operation, Call) and operation.op in context.operators:
         if not all(isinstance(arg, ConstantRef) for arg in operation.args):
             return None
-        return context.operators[operation.op].define(
+        return context.operators[operation.op].definition(
             OpCall(operation.op, tuple(arg.tensor for arg in operation.args), operation.attrs)
         )
     return None
