@@ -227,6 +227,35 @@ def test_refused_where_the_contraction_does_not_start_at_zero(context: PassConte
     assert FoldScale().run(before, context) == before
 
 
+def test_a_scale_passes_a_bias(context: PassContext, same_meaning: Same) -> None:
+    """Product, bias, scale and shift, one more shift: scaled weights and one shift are left."""
+    constants = {name: ConstantData(array) for name, array in {"w": rng(8, 6), "b": rng(6), "c": rng(1, 6)}.items()}
+    refs = {name: ConstantRef(name, data.type) for name, data in constants.items()}
+    steps = {
+        "bias": (affine(lambda x, i, j, b: x[i, j] + b[j], tensor(COUNT)), (refs["b"],)),
+        "norm": (affine(lambda x, i, j, c: x[i, j] * c[0, j] + 2.0, tensor(1, COUNT)), (refs["c"],)),
+        "more": (affine(lambda x, i, j, b: x[i, j] - b[j], tensor(COUNT)), (refs["b"],)),
+    }
+    x = GraphVar("x", tensor(N, 8))
+    value = GraphVar("t", tensor(N, COUNT))
+    bindings = [Binding((value,), CallDps("matmul", (x, refs["w"]), (N,)))]
+    functions = [matmul()]
+    for name, (function, more) in steps.items():
+        functions.append(TensorFunction(name, function.params, function.body))
+        made = GraphVar(f"v_{name}", tensor(N, COUNT))
+        bindings.append(Binding((made,), CallDps(name, (value, *more), (N,))))
+        value = made
+    main = GraphFunction("main", (x,), tuple(bindings), (value,))
+    before = IRModule.of(main, *functions, constants=constants)
+    after = FoldScale().run(before, context)
+    used = [arg.name for b in after.graph().bindings for arg in b.operation.args]
+    assert used[1::2] == ["w_scaled", "w_scaled_shift"]
+    b, c = constants["b"].array.astype(np.float64), constants["c"].array[0].astype(np.float64)
+    np.testing.assert_allclose(after.constants["w_scaled_shift"].array, b * c + 2.0 - b, rtol=1e-6)
+    same_meaning(before, after, n=3, tolerance=1e-4)
+    assert FoldScale().run(after, context) == after
+
+
 def test_other_uses_of_the_weights_keep_them(context: PassContext, same_meaning: Same) -> None:
     module = graph(matmul(), affine(lambda x, i, j, c: x[i, j] * c[j], tensor(COUNT)), SHAPES, VECTOR)
     main = module.graph()

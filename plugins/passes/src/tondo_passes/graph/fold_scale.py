@@ -11,9 +11,10 @@ After::
     y = call_dps(add_shift, t, b)
 
 Fires by facts: the consumer is elementwise and affine in the contraction's result, everything else that it reads is
-constant and varies along the contraction's column axis only. Slope and shift are computed in float64. The second call
-disappears where the shift is zero. Refuses when nothing is gained (the slope is one), when a value is not finite, when
-the contraction starts from anything but zero, or when one of the two calls changes the type.
+constant and varies along the contraction's column axis only; constant shifts in between (a bias) are scaled as well,
+and become one with the new one. Slope and shift are computed in float64. The second call disappears where the shift is
+zero. Refuses when nothing is gained (the slope is one), when a value is not finite, when the contraction starts from
+anything but zero, or when one of the two calls changes the type.
 """
 
 from __future__ import annotations
@@ -56,7 +57,16 @@ class _Match:
     weight_argument: int
     weight_axis: int
     column_axis: int
-    scaled: np.ndarray
+    scaled: np.ndarray | None
+    """The new weights; None if they stay."""
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class _Shifted:
+    """A value that is the result of the contraction at ``position`` plus ``shift`` along its columns."""
+
+    position: int
     shift: np.ndarray
 
 
@@ -87,22 +97,31 @@ class _Folder:
     def function(self, function: GraphFunction) -> GraphFunction:
         uses = uses_of(function)
         made: dict[GraphVar, int] = {}
-        bindings: list[Binding] = []
+        shifted: dict[GraphVar, _Shifted] = {}
+        bindings: list[Binding | None] = []
         for binding in function.bindings:
+            made.update(dict.fromkeys(binding.vars, len(bindings)))
             bindings.append(binding)
-            for var in binding.vars:
-                made[var] = len(bindings) - 1
             position = self._producer(binding, made, uses, bindings)
             if position is None:
                 continue
-            match = self._match(bindings[position], binding)
-            if match is not None:
-                bindings[position : position + 1], bindings[-1:] = self._fold(match, bindings[position], binding)
-                made[binding.var] = len(bindings) - 1 if binding.var in bindings[-1].vars else position
-        return replace(function, bindings=tuple(bindings))
+            value = _there(bindings[position]).var
+            source = shifted.get(value, _Shifted(position, np.zeros(())))
+            contraction = _there(bindings[source.position])
+            match = self._match(contraction, binding, value, source.shift)
+            if match is None:
+                continue
+            if match.scaled is not None or value in shifted:
+                bindings[position] = None  # the shift in between, if it is not the contraction itself, which comes back
+                bindings[source.position], bindings[-1] = self._fold(match, contraction, binding)
+            if np.any(match.shift):
+                shifted[binding.var] = _Shifted(source.position, match.shift)
+            else:
+                made[binding.var] = source.position
+        return replace(function, bindings=tuple(binding for binding in bindings if binding is not None))
 
     def _producer(
-        self, binding: Binding, made: dict[GraphVar, int], uses: dict[GraphVar, int], bindings: list[Binding]
+        self, binding: Binding, made: dict[GraphVar, int], uses: dict[GraphVar, int], bindings: list[Binding | None]
     ) -> int | None:
         """Return the position of the only computed argument of ``binding``, when nothing else uses it."""
         call = binding.operation
@@ -112,10 +131,11 @@ class _Folder:
         if len(computed) != 1 or uses[computed[0]] != 1 or computed[0] not in made:
             return None
         position = made[computed[0]]
-        producer = bindings[position]
+        producer = _there(bindings[position])
         return position if isinstance(producer.operation, CallDps) and len(producer.vars) == 1 else None
 
-    def _match(self, producer: Binding, consumer: Binding) -> _Match | None:
+    def _match(self, producer: Binding, consumer: Binding, value: GraphVar, before: np.ndarray) -> _Match | None:
+        """Return how ``consumer`` folds into ``producer`` when it reads ``value``: the product plus ``before``."""
         first, second = producer.operation, consumer.operation
         assert isinstance(first, CallDps)
         assert isinstance(second, CallDps)
@@ -128,11 +148,14 @@ class _Folder:
         weights, argument, weight_axis, column_axis = found
         if producer.var.type != consumer.var.type or weights.type.dtype != producer.var.tensor.dtype:
             return None
-        pair = self._split(second, producer.var, column_axis)
-        if pair is None or np.all(pair[0] == 1) or not np.all(np.isfinite(pair)):
+        pair = self._split(second, value, column_axis)
+        if pair is None or not np.all(np.isfinite(pair)):
             return None
-        scaled = self._scaled(weights, weight_axis, pair[0])
-        return None if scaled is None else _Match(weights, argument, weight_axis, column_axis, scaled, pair[1])
+        slope, shift = pair[0], pair[0] * before + pair[1]
+        if np.all(slope == 1):
+            return _Match(weights, argument, weight_axis, column_axis, None, shift) if np.any(shift) else None
+        scaled = self._scaled(weights, weight_axis, slope)
+        return None if scaled is None else _Match(weights, argument, weight_axis, column_axis, scaled, shift)
 
     def _scaled(self, ref: ConstantRef, axis: int, slope: np.ndarray) -> np.ndarray | None:
         """Return the weights times ``slope`` along ``axis``; None where that leaves the range of their dtype."""
@@ -168,19 +191,21 @@ class _Folder:
         }
         return affine_along(stages, parameter, arrays, axis)
 
-    def _fold(self, match: _Match, producer: Binding, consumer: Binding) -> tuple[list[Binding], list[Binding]]:
-        """Return what stands in place of ``producer`` and of ``consumer``."""
+    def _fold(self, match: _Match, producer: Binding, consumer: Binding) -> tuple[Binding, Binding | None]:
+        """Return what stands in place of ``producer``, the contraction, and of ``consumer``."""
         first = producer.operation
         assert isinstance(first, CallDps)
-        ref = self._constant(f"{match.weights.name}_scaled", match.scaled)
-        args = tuple(ref if i == match.weight_argument else arg for i, arg in enumerate(first.args))
-        folded = replace(producer, operation=replace(first, args=args))
+        folded = producer
+        if match.scaled is not None:
+            ref = self._constant(f"{match.weights.name}_scaled", match.scaled)
+            args = tuple(ref if i == match.weight_argument else arg for i, arg in enumerate(first.args))
+            folded = replace(producer, operation=replace(first, args=args))
         if not np.any(match.shift):
-            return [replace(folded, vars=consumer.vars)], []
+            return replace(folded, vars=consumer.vars), None
         kind = producer.var.tensor
         shift = self._constant(f"{match.weights.name}_shift", match.shift.astype(kind.dtype.numpy))
         added = self._add_shift(kind, match.column_axis)
-        return [folded], [replace(consumer, operation=CallDps(added.name, (producer.var, shift), added.scalars))]
+        return folded, replace(consumer, operation=CallDps(added.name, (producer.var, shift), added.scalars))
 
     def _constant(self, name: str, array: np.ndarray) -> ConstantRef:
         unique = self._fresh_constant(name)
@@ -204,6 +229,12 @@ class _Folder:
         function = builder.build(builder.compute("y", type_.dims, value))
         self.functions[function.name] = function
         return function
+
+
+def _there(binding: Binding | None) -> Binding:
+    """Return a binding that has not been folded away."""
+    assert binding is not None
+    return binding
 
 
 def _starts_at_zero(stage: Stage) -> bool:
