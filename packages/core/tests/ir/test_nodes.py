@@ -274,3 +274,23 @@ def test_modules_and_constants():
     assert constant.type == TensorType(dims((2, 3)), FLOAT32)
     with pytest.raises(ValueError, match="read-only"):
         constant.array[0, 0] = 1
+
+
+def test_constants_that_differ_in_one_element_differ():
+    data = np.zeros(100_003, np.float32)
+    for place in (0, 1, 50_000, 100_002):
+        other = data.copy()
+        other[place] = 1
+        assert ConstantData(data) != ConstantData(other)
+    assert ConstantData(np.zeros((3, 0))) == ConstantData(np.zeros((3, 0)))
+    assert ConstantData(np.array(-0.0)) != ConstantData(np.array(0.0))
+
+
+def test_children_come_in_field_order_and_walk_goes_parents_first():
+    i, j = Var("i"), Var("j")
+    expr = (i + 1) * j
+    assert expr.children() == (i + 1, j)
+    assert expr.children() is expr.children()
+    assert [item for item in walk(expr) if isinstance(item, Var)] == [i, j]
+    assert next(iter(walk(expr))) is expr
+    assert pickle.loads(pickle.dumps(expr)).children() == expr.children()

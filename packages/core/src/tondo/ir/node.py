@@ -20,13 +20,14 @@ N = TypeVar("N", bound="Node")
 class Node:
     """Base of every node: structural equality, cached hash, access to child nodes."""
 
-    __slots__ = ("_hash",)
+    __slots__ = ("_below", "_hash")
     compared: ClassVar[tuple[str, ...]] = ()
     """Names of the fields that take part in equality."""
     arguments: ClassVar[tuple[str, ...]] = ()
     """Names of the fields that the constructor takes."""
 
     _hash: int
+    _below: tuple[Node, ...]
 
     def key(self) -> tuple[object, ...]:
         """Return the values that take part in equality."""
@@ -49,16 +50,20 @@ class Node:
             object.__setattr__(self, "_hash", value)
             return value
 
-    def children(self) -> Iterator[Node]:
-        """Yield the direct child nodes in field order."""
-        for name in self.compared:
-            value = getattr(self, name)
-            if isinstance(value, Node):
-                yield value
-            elif type(value) is tuple:
-                for item in cast("tuple[object, ...]", value):
-                    if isinstance(item, Node):
-                        yield item
+    def children(self) -> tuple[Node, ...]:
+        """Return the direct child nodes in field order, collected once: passes walk the same nodes many times."""
+        try:
+            return self._below
+        except AttributeError:
+            found: list[Node] = []
+            for name in self.compared:
+                value = getattr(self, name)
+                if isinstance(value, Node):
+                    found.append(value)
+                elif type(value) is tuple:
+                    found.extend(item for item in cast("tuple[object, ...]", value) if isinstance(item, Node))
+            object.__setattr__(self, "_below", tuple(found))
+            return self._below
 
     def __reduce__(self) -> tuple[type[Node], tuple[object, ...]]:
         """Pickle as a call of the constructor: the cached hash is local to a process."""
@@ -115,4 +120,4 @@ def walk(root: Node) -> Iterator[Node]:
     while stack:
         value = stack.pop()
         yield value
-        stack.extend(reversed(list(value.children())))
+        stack.extend(value.children()[::-1])

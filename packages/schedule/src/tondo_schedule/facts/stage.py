@@ -27,6 +27,7 @@ from tondo.ir import (
     mul,
     walk,
 )
+from tondo.support.memo import memo
 from tondo_schedule.facts.access import Access, accesses
 from tondo_schedule.facts.contraction import Contraction, contraction_of
 
@@ -88,6 +89,7 @@ class Stage:
         return tuple(access for access in self.reads if access.buffer == buffer)
 
 
+@memo
 def stages_of(function: TensorFunction) -> tuple[Stage, ...] | None:
     """Return the stages of ``function``; None if it is not in compute form any more."""
     stages: list[Stage] = []

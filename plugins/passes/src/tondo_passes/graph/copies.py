@@ -7,6 +7,7 @@ copy; a copy that keeps the order of the elements is a view.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tondo.arith import Analyzer
@@ -36,10 +37,7 @@ class Copy:
 
     def is_view(self, shape: Sequence[Expr]) -> bool:
         """Whether the result, of ``shape``, has the elements of the source in the same order, all of them."""
-        given = self.source.tensor.dims
-        known = inside(self.variables, shape)
-        same_size = known.prove(product(given).eq(product(shape)))
-        return same_size and known.prove(linear(self.indices, given, known).eq(linear(self.variables, shape, known)))
+        return _keeps_order(self.variables, self.indices, self.source.tensor.dims, tuple(shape))
 
     def function(self, name: str, shape: Sequence[Expr]) -> TensorFunction:
         """Return the function that makes this copy, with a result of ``shape``."""
@@ -50,6 +48,16 @@ class Copy:
             return source[substitute_all(self.indices, dict(zip(self.variables, point, strict=True)))]
 
         return builder.build(builder.compute("y", shape, value))
+
+
+@lru_cache(maxsize=1024)
+def _keeps_order(
+    variables: tuple[Var, ...], indices: tuple[Expr, ...], given: tuple[Expr, ...], shape: tuple[Expr, ...]
+) -> bool:
+    """Whether the elements ``indices`` of a tensor of shape ``given`` are all of them, in order; layers repeat."""
+    known = inside(variables, shape)
+    same_size = known.prove(product(given).eq(product(shape)))
+    return same_size and known.prove(linear(indices, given, known).eq(linear(variables, shape, known)))
 
 
 def copy_of(call: CallDps, function: TensorFunction) -> Copy | None:
