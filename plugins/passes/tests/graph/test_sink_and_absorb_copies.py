@@ -183,6 +183,21 @@ def test_copies_of_copies_are_one(context: PassContext, same_meaning: Same) -> N
     same_meaning(before, after)
 
 
+@pytest.mark.parametrize(("groups", "size"), [(4, 7), (3, 5), (2, 8)])
+def test_a_channel_shuffle_is_one_copy(groups: int, size: int, context: PassContext, same_meaning: Same) -> None:
+    """Channels last and back around a shuffle: its axis is split where the indices take it apart."""
+    graph = Graph()
+    channels = groups * size
+    x = graph.scale(graph.param(N, 3, 2, channels))
+    y = graph.reshape(graph.transpose(x, 0, 3, 1, 2), N, groups, size, 3, 2)
+    y = graph.reshape(graph.transpose(y, 0, 2, 1, 3, 4), N, channels, 3, 2)
+    y = graph.call("window", (N, 3, 2, channels), [graph.transpose(y, 0, 2, 3, 1)], lambda a, *at: a[at] * a[at])
+    before = graph.module(y)
+    after = moved(before, context)
+    assert stems(after) == ["scale", "copy", "window"]
+    same_meaning(before, after, n=2)
+
+
 def test_shared_heads_are_not_repeated(context: PassContext, same_meaning: Same) -> None:
     """Four query heads share two key heads: the repetition is absorbed although it divides the index of the head."""
     graph = Graph()

@@ -13,9 +13,9 @@ After::
 Fires by the facts of the access: the index stays affine in the iteration variables (an axis that is an outer loop
 anyway, shared by all operands, may be divided: heads that share keys), and the axis along which the access was
 contiguous stays contiguous, so that vectors are loaded as before; or the few rows of a product of a matrix and a vector
-are summed along memory instead of across it. Copies of copies are absorbed as one, and joined to
-one where they stay. Leaves alone a copy that is a view (it costs nothing), and consumers that fusion serves (no
-contraction, no reduction).
+are summed along memory instead of across it. Copies of copies are absorbed as one, and joined to one where they stay
+and its indices are affine, an axis that is divided evenly (channel shuffles) counting as two. Leaves alone a copy that
+is a view (it costs nothing), and consumers that fusion serves (no contraction, no reduction).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tondo.arith import Analyzer, affine
 from tondo.ir import (
     Atom,
+    Binary,
     Binding,
     Block,
     Buffer,
@@ -101,9 +102,10 @@ class _Worker:
         steps = list(_steps(binding.var, copies))
         if sum(not copy.is_view(result.tensor.dims) for result, copy in steps) < 2:
             return binding
+        shape = binding.var.tensor.dims
         for copy in _chain(binding.var, copies):
-            if all(_affine(index, frozenset(copy.variables)) for index in copy.indices):
-                made = self.functions.add(copy.function("copy", binding.var.tensor.dims))
+            if all(_affine(index, _divisible(copy, shape)) for index in copy.indices):
+                made = self.functions.add(copy.function("copy", shape))
                 return replace(binding, operation=CallDps(made.name, (copy.source,), made.scalars))
         return binding
 
@@ -205,6 +207,27 @@ def _dot_products(stage: Stage, made: Load, unit: set[Var], known: Analyzer) -> 
     other = contraction.left if made.buffer.name == contraction.right.buffer.name else contraction.right
     summed = unit & _unit_axes(other, stage, known) & depth
     return isinstance(rows, Const) and rows.value <= _FEW_ROWS and bool(summed)
+
+
+def _divisible(copy: Copy, shape: Sequence[Expr]) -> frozenset[Var]:
+    """Return the variables of ``copy`` except those that only whole parts of their extents divide.
+
+    These axes are split where indices take them apart (a channel shuffle: ``c // 4`` and ``c % 4`` of 112 channels),
+    so that the loops are as plain as those of several copies.
+    """
+    extents = {var: extent for var, extent in zip(copy.variables, shape, strict=True) if isinstance(extent, Const)}
+    parts: dict[Var, set[int]] = {}
+    for item in (part for index in copy.indices for part in walk(index)):
+        if (
+            isinstance(item, Binary)
+            and item.op in {"floordiv", "floormod"}
+            and isinstance(item.a, Var)
+            and item.a in extents
+        ):
+            by = item.b.value if isinstance(item.b, Const) else 0
+            parts.setdefault(item.a, set()).add(int(by))
+    split = {var for var, by in parts.items() if len(by) == 1 and 0 not in by and not extents[var].value % min(by)}
+    return frozenset(copy.variables) - split
 
 
 def _affine(index: Expr, strict: frozenset[Var]) -> bool:
