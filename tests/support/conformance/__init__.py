@@ -1,0 +1,1 @@
+"""The official backend tests of ONNX against Tondo: cases, workers that survive crashes, expectations, the page."""
