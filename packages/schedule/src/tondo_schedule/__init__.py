@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tondo_schedule.layout import IndexMap, LayoutWish, Part, relayout, restore, transform_layout
-from tondo_schedule.schedule import Schedule, replay
+from tondo_schedule.replay import replay
+from tondo_schedule.schedule import Schedule
 
 __all__ = ["IndexMap", "LayoutWish", "Part", "Schedule", "relayout", "replay", "restore", "transform_layout"]

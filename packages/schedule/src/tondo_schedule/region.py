@@ -22,7 +22,7 @@ from tondo.ir import (
     substitute,
     walk,
 )
-from tondo_schedule.tree import Place, analyzer_for, places
+from tondo_schedule.tree import Place, analyzer_for, is_nest, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ def _touched(
         if not isinstance(place.node, Block):
             continue
         inside = {item.var: (item.begin, item.extent) for item in place.loops}
+        if is_nest(place.node):
+            spans.extend(_of_regions(place.node, buffer, kind, inside, known))
+            continue
         for indices in _indices(place.node, buffer, kind):
             spans.append(_span(buffer, indices, inside, known))
     if not spans:
@@ -72,6 +75,22 @@ def _indices(block: Block, buffer: Buffer, kind: type[Load | Store]) -> Sequence
             if isinstance(item, kind) and item.buffer == buffer:
                 found[tuple(substitute(index, values) for index in item.indices)] = None
     return tuple(found)
+
+
+def _of_regions(
+    block: Block, buffer: Buffer, kind: type[Load | Store], inside: dict[Var, tuple[Expr, Expr]], known: Analyzer
+) -> list[tuple[list[Expr], list[Expr]]]:
+    """Return the spans of a block that is a nest; what it updates is among its writes alone."""
+    values: dict[Var, Expr] = {it.var: it.binding for it in block.iters}
+    updated = any(isinstance(item, Load) and item.buffer == buffer for item in walk(block.body))
+    regions = (*block.reads, *(block.writes if updated else ())) if kind is Load else block.writes
+    spans: list[tuple[list[Expr], list[Expr]]] = []
+    for region in regions:
+        if region.buffer == buffer:
+            first = tuple(substitute(part.begin, values) for part in region.ranges)
+            last = tuple(substitute(part.begin + part.extent - 1, values) for part in region.ranges)
+            spans.append((_span(buffer, first, inside, known)[0], _span(buffer, last, inside, known)[1]))
+    return spans
 
 
 def _span(

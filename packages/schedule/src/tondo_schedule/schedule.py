@@ -13,15 +13,15 @@ module of :mod:`tondo_schedule.primitives` and is recorded; the trace is plain d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 from tondo.arith import Analyzer
-from tondo.diagnostics import fail
 from tondo.ir import GLOBAL, Block, Expr, For, TensorFunction, Var
+from tondo.target import Intrinsic
 from tondo_schedule.layout.index_map import IndexMap
 from tondo_schedule.primitives import (
     annotate,
+    blockize,
     cache_read,
     cache_write,
     compute_at,
@@ -41,27 +41,14 @@ from tondo_schedule.primitives import (
     specialize,
     split,
     split_axis,
+    tensorize,
     transform_layout,
     unroll,
     vectorize,
 )
 from tondo_schedule.primitives.split import Tail
+from tondo_schedule.trace import Plain, Step, plain_map
 from tondo_schedule.tree import ASSUME, analyzer_for, assumptions, block_at, block_place, blocks_of, loop_at, loop_place
-
-Plain: TypeAlias = "int | float | str | bool | list[Plain] | dict[str, Plain] | None"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One recorded step: the primitive, its arguments as plain values, the names it gave its results."""
-
-    primitive: str
-    args: tuple[tuple[str, Plain], ...]
-    results: tuple[str, ...] = ()
-
-    def to_plain(self) -> dict[str, Plain]:
-        """Return values that JSON can hold."""
-        return {"primitive": self.primitive, "args": dict(self.args), "results": list(self.results)}
 
 
 class Schedule:
@@ -211,7 +198,7 @@ class Schedule:
     def cache_read(self, block: str, buffer: str, index_map: IndexMap | None = None, scope: str = GLOBAL) -> str:
         """See :mod:`tondo_schedule.primitives.cache_read`."""
         self._function, made = cache_read.apply(self._function, block, buffer, index_map, scope)
-        plain = None if index_map is None else _plain_map(index_map)
+        plain = None if index_map is None else plain_map(index_map)
         self._record("cache_read", {"block": block, "buffer": buffer, "index_map": plain, "scope": scope}, made)
         return made
 
@@ -223,7 +210,7 @@ class Schedule:
     def transform_layout(self, buffer: str, index_map: IndexMap) -> None:
         """See :mod:`tondo_schedule.primitives.transform_layout`."""
         self._function, _ = transform_layout.apply(self._function, buffer, index_map)
-        self._record("transform_layout", {"buffer": buffer, "index_map": _plain_map(index_map)})
+        self._record("transform_layout", {"buffer": buffer, "index_map": plain_map(index_map)})
 
     def pad_domain(self, block: str, loop: Var, multiple: int) -> None:
         """See :mod:`tondo_schedule.primitives.pad_domain`."""
@@ -270,84 +257,20 @@ class Schedule:
         self._record("rfactor", {"block": block, "loop": loop.name}, made, combining.name)
         return made, combining
 
+    # ------------------------------------------------------------------------------------------ instructions
+
+    def blockize(self, loop: Var) -> str:
+        """See :mod:`tondo_schedule.primitives.blockize`."""
+        self._function, made = blockize.apply(self._function, loop)
+        self._record("blockize", {"loop": loop.name}, made)
+        return made
+
+    def tensorize(self, place: Var | str, intrinsic: Intrinsic) -> str:
+        """See :mod:`tondo_schedule.primitives.tensorize`; ``place`` is a loop or a block that ``blockize`` made."""
+        self._function, made = tensorize.apply(self._function, place, intrinsic)
+        kind, target = ("loop", place.name) if isinstance(place, Var) else ("block", place)
+        self._record("tensorize", {kind: target, "intrinsic": intrinsic.name}, made)
+        return made
+
     def _record(self, primitive: str, args: Mapping[str, Plain], *results: str) -> None:
         self._steps.append(Step(primitive, tuple(args.items()), results))
-
-
-def replay(
-    function: TensorFunction, trace: Sequence[Mapping[str, Plain]], assume: Sequence[Expr] = ()
-) -> TensorFunction:
-    """Return ``function`` after the steps of ``trace``.
-
-    Raises:
-        TondoError: TND-B003 if a step does not apply to this function, or gives other names than recorded.
-    """
-    schedule = Schedule(function, assume)
-    for number, entry in enumerate(trace):
-        name, args = entry.get("primitive"), entry.get("args")
-        method = _METHODS.get(name) if isinstance(name, str) else None
-        if method is None or not isinstance(args, dict):
-            fail("TND-B003", f"step {number} of the trace is not a schedule step: {name!r}")
-        getattr(schedule, method)(*_arguments(args))
-        made = schedule.trace[-1]["results"]
-        if made != entry.get("results", made):
-            fail("TND-B003", f"step {number} of the trace ({name}) gave {made}, recorded were {entry.get('results')}")
-    return schedule.function
-
-
-_METHODS = {
-    name: name
-    for name in (
-        "split",
-        "fuse",
-        "reorder",
-        "parallel",
-        "vectorize",
-        "unroll",
-        "annotate",
-        "compute_at",
-        "reverse_compute_at",
-        "compute_inline",
-        "reverse_compute_inline",
-        "cache_write",
-        "cache_read",
-        "set_scope",
-        "transform_layout",
-        "decompose_reduction",
-        "rfactor",
-        "pad_domain",
-        "drop_unit_axes",
-        "merge_axes",
-        "specialize",
-        "split_axis",
-        "partition",
-    )
-}
-
-
-def _arguments(args: Mapping[str, Plain]) -> list[object]:
-    """Return positional arguments; loops become variables, layouts index maps."""
-    result: list[object] = []
-    for name, value in args.items():
-        if name in {"loop", "outer", "inner", "axis"}:
-            result.append(Var(str(value)))
-        elif name == "loops" and isinstance(value, list):
-            result.extend(Var(str(item)) for item in value)
-        elif name == "axes" and isinstance(value, list):
-            result.extend((item[0], Var(str(item[1])), Var(str(item[2]))) for item in value if isinstance(item, list))
-        elif name == "index_map":
-            result.append(_read_map(value))
-        else:
-            result.append(value)
-    return result
-
-
-def _read_map(value: Plain) -> IndexMap | None:
-    if not isinstance(value, list):
-        return None
-    parts = [part for part in value if isinstance(part, list)]
-    return IndexMap.from_plain([[item for item in part if isinstance(item, (int, str))] for part in parts])
-
-
-def _plain_map(index_map: IndexMap) -> Plain:
-    return [list(part) for part in index_map.to_plain()]

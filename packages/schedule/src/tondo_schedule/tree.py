@@ -39,6 +39,8 @@ from tondo_schedule.refusal import refuse
 
 ASSUME = "assume"
 """Attribute of a function: conditions on its scalars that a schedule may take for granted (a tuple)."""
+INTRINSIC = "intrinsic"
+"""Attribute of a block: the name of the declared instruction that its body is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +280,19 @@ def update_blocks(root: Stmt, change: Callable[[Block], Block]) -> Stmt:
             return root
 
 
+def is_nest(block: Block) -> bool:
+    """Whether the body of ``block`` is a nest or an instruction: its accesses are seen by its regions only."""
+    return INTRINSIC in block.attrs or any(isinstance(item, (For, Block)) for item in walk(block.body))
+
+
 def with_regions(block: Block, body: Node) -> Block:
-    """Return ``block`` with another body, its regions read off the body and the init."""
+    """Return ``block`` with another body, its regions read off the body and the init.
+
+    Raises:
+        TondoError: TND-B003 if the body is a nest of its own: blocks and instructions are made last.
+    """
     assert isinstance(body, Stmt)
+    if is_nest(block):
+        refuse("a change", f"block '{block.name}'", "its body is a nest or an instruction, whose accesses are fixed")
     reads, writes = point_regions(body)
     return Block(block.name, block.iters, reads, writes, body, block.init, block.predicate, block.attrs, block.span)

@@ -24,7 +24,11 @@ class Operand:
         dtype: element type.
         shape: extents, row-major.
         access: read, write, or both (an accumulator).
-        scope: where it must lie: ``"register"``, ``"global"``, or a scope that a plugin names, such as ``"amx.tile"``.
+        scope: where it must lie: ``"register"`` and ``"global"`` mean any ordinary memory, from which the emission
+            loads it; else a scope that a plugin names, such as ``"amx.tile"``.
+        strides: per dimension, how many elements apart neighbours must lie in memory, None for any distance (also
+            zero); None if nothing is demanded. An emission that loads along dimension 1 in vectors asks for
+            ``(None, 1)``. What distance there is, an emission learns from a variable as a stride of its buffer.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Operand:
     shape: tuple[int, ...]
     access: Literal["read", "write", "update"]
     scope: str = "register"
+    strides: tuple[int | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tondo_schedule.primitives import (
     annotate,
+    blockize,
     cache_read,
     cache_write,
     compute_at,
@@ -23,6 +24,7 @@ from tondo_schedule.primitives import (
     specialize,
     split,
     split_axis,
+    tensorize,
     transform_layout,
     unroll,
     vectorize,
@@ -30,6 +32,7 @@ from tondo_schedule.primitives import (
 
 __all__ = [
     "annotate",
+    "blockize",
     "cache_read",
     "cache_write",
     "compute_at",
@@ -49,6 +52,7 @@ __all__ = [
     "specialize",
     "split",
     "split_axis",
+    "tensorize",
     "transform_layout",
     "unroll",
     "vectorize",

@@ -29,14 +29,18 @@ from tondo.ir import (
     GLOBAL,
     LOCAL,
     Allocate,
+    Binary,
+    Broadcast,
     Buffer,
     Const,
     Expr,
     For,
     If,
+    Intrin,
     Let,
     Load,
     Node,
+    Ramp,
     Seq,
     Stmt,
     Store,
@@ -136,7 +140,7 @@ class CompactBuffers(TensorPass):
         analyzer = ranges.analyzer
 
         def shift(indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
-            return tuple(analyzer.simplify(index - low) for index, low in zip(indices, lows, strict=True))
+            return tuple(_minus(index, low, analyzer) for index, low in zip(indices, lows, strict=True))
 
         def change(value: Node) -> Node:
             if isinstance(value, Load) and value.buffer == buffer:
@@ -209,11 +213,33 @@ def _touched(buffer: Buffer, body: Stmt, ranges: LoopRanges) -> list[tuple[Expr,
     for indices, inside in _accesses(buffer, body, ()):
         variables = {loop.var: (loop.begin, loop.extent) for loop in inside}
         for dim, index in enumerate(indices):
-            limits = project(index, variables, analyzer)
-            low, high = limits if limits is not None else (Const(0), buffer.shape[dim] - 1)
+            first, last = _ends(index)
+            lowest = None if first is None else project(first, variables, analyzer)
+            highest = None if last is None else project(last, variables, analyzer)
+            low = Const(0) if lowest is None else lowest[0]
+            high = buffer.shape[dim] - 1 if highest is None else highest[1]
             lows[dim].append(low)
             highs[dim].append(high)
     return [_hull(analyzer, low, high, extent) for low, high, extent in zip(lows, highs, buffer.shape, strict=True)]
+
+
+def _ends(index: Expr) -> tuple[Expr | None, Expr | None]:
+    """Return the least and the greatest index of an access, which may be a vector; None if unknown."""
+    if index.dtype.lanes == 1:
+        return index, index
+    if isinstance(index, Broadcast):
+        return index.value, index.value
+    if isinstance(index, Ramp) and isinstance(index.stride, Const) and index.stride.value >= 0:
+        return index.base, index.base + int(index.stride.value) * (index.lanes - 1)
+    return None, None
+
+
+def _minus(index: Expr, low: Expr, analyzer: Analyzer) -> Expr:
+    if index.dtype.lanes == 1:
+        return analyzer.simplify(index - low)
+    if isinstance(index, Ramp):
+        return Ramp(analyzer.simplify(index.base - low), index.stride, index.lanes)
+    return index if low == Const(0) else Binary("sub", index, Broadcast(low, index.dtype.lanes))
 
 
 def _hull(analyzer: Analyzer, lows: list[Expr], highs: list[Expr], full: Expr) -> tuple[Expr, Expr]:
@@ -233,6 +259,11 @@ def _hull(analyzer: Analyzer, lows: list[Expr], highs: list[Expr], full: Expr) -
 
 def _accesses(buffer: Buffer, node: Node, inside: tuple[For, ...]) -> list[tuple[tuple[Expr, ...], tuple[For, ...]]]:
     found: list[tuple[tuple[Expr, ...], tuple[For, ...]]] = []
+    if isinstance(node, Intrin) and node.name == "address":
+        # What lies behind a pointer is not seen: the buffer stays whole.
+        ends = (tuple(Const(0) for _ in buffer.shape), tuple(extent - 1 for extent in buffer.shape))
+        found.extend((end, ()) for end in ends if _touches(node, buffer))
+        return found
     if isinstance(node, (Load, Store)) and node.buffer == buffer:
         found.append((node.indices, inside))
     deeper = (*inside, node) if isinstance(node, For) else inside

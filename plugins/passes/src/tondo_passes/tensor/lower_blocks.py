@@ -11,17 +11,35 @@ After::
         C[i] = C[i] + A[i, k]
 
 Iteration variables are replaced by their bindings, a predicate becomes an ``If``, an ``init`` that no schedule has
-decomposed becomes an ``If`` over the first step of the reduction variables. Refuses nothing.
+decomposed becomes an ``If`` over the first step of the reduction variables. The declared instructions that blocks are
+(their attribute ``intrinsic``) stand with their number in the attribute ``intrinsics`` of the function from now on.
+Refuses nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tondo.ir import Block, Const, Expr, Stmt, TensorFunction, Var, all_of, compare, rebuild, seq, substitute
+from tondo.ir import (
+    Attrs,
+    Block,
+    Const,
+    Expr,
+    Stmt,
+    TensorFunction,
+    Var,
+    all_of,
+    compare,
+    rebuild,
+    seq,
+    substitute,
+    walk,
+)
 from tondo.ir import If as IfStmt
 from tondo_passes.tensor.each import TensorPass
+from tondo_schedule.tree import INTRINSIC
 
 if TYPE_CHECKING:
     from tondo.ir import Node
@@ -36,7 +54,14 @@ class LowerBlocks(TensorPass):
     def apply(self, function: TensorFunction) -> TensorFunction:
         """Return ``function`` without blocks."""
         body = _lower(function.body)
-        return TensorFunction(function.name, function.params, body, function.outputs, function.attrs, function.span)
+        used = _intrinsics(function.body)
+        attrs = function.attrs.with_(intrinsics=Attrs(used)) if used else function.attrs
+        return TensorFunction(function.name, function.params, body, function.outputs, attrs, function.span)
+
+
+def _intrinsics(body: Stmt) -> dict[str, int]:
+    blocks = [item for item in walk(body) if isinstance(item, Block)]
+    return dict(sorted(Counter(str(item.attrs[INTRINSIC]) for item in blocks if INTRINSIC in item.attrs).items()))
 
 
 def _lower(stmt: Stmt) -> Stmt:
