@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tondo.diagnostics import TondoError
 from tondo.interp import evaluate_expr
+from tondo.interp.values import poisoned
 from tondo.ir import (
     BOOL,
     FLOAT32,
@@ -227,3 +228,15 @@ def test_unary():
     n = Var("n", INT64)
     assert evaluate_expr(Unary("not", n), {n: 5}) == ~5
     assert evaluate_expr(-n, {n: -(2**63)}) == -(2**63)
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float8_e4m3fn", "int8", "int64", "bool", "int4", "complex64"])
+def test_memory_is_poisoned_and_aligned_like_constants(kind: str) -> None:
+    """Sessions take constants at multiples of 64 bytes without a copy; folded ones are made of this memory."""
+    for shape in [(), (0, 3), (3,), (5, 7)]:
+        array = poisoned(shape, dtype(kind))
+        assert (array.shape, array.dtype) == (shape, dtype(kind).numpy)
+        assert array.ctypes.data % 64 == 0
+        assert array.flags.c_contiguous
+        if dtype(kind).is_float:
+            assert np.isnan(array.astype(np.float32)).all()

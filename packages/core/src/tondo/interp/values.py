@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tondo.ir import BOOL, INT64, DType
+from tondo_runtime.frame import aligned_empty
 
 Value: TypeAlias = Any
 """A Python number, a numpy scalar or an array: what numpy's operators accept and return."""
@@ -47,17 +48,22 @@ def is_array(value: Value) -> bool:
 
 
 def poisoned(shape: Sequence[int], dtype: DType) -> np.ndarray:
-    """Return memory that shows missing writes: NaN, or an integer made of bytes 0xA5."""
-    count = int(np.prod(shape, dtype=np.int64))
+    """Return memory that shows missing writes: NaN, or an integer made of bytes 0xA5.
+
+    It is aligned as sessions want constants, so that the result of constant folding becomes a weight without a copy.
+    """
+    extents, numpy_type = tuple(shape), dtype.numpy
+    count = int(np.prod(extents, dtype=np.int64))
+    array, _ = aligned_empty(extents, numpy_type, count * numpy_type.itemsize)
     if dtype.is_float:
-        return np.full(tuple(shape), np.nan, np.float32).astype(dtype.numpy)
-    if dtype.is_bool:
-        return np.ones(tuple(shape), np.bool_)
-    numpy_type = dtype.numpy
-    if dtype.bits < 8 or dtype.kind == "complex":
-        return np.zeros(tuple(shape), numpy_type)
-    raw = np.full(count * numpy_type.itemsize, _POISON_BYTE, np.uint8)
-    return raw.view(numpy_type).reshape(tuple(shape))
+        array.fill(np.nan)
+    elif dtype.is_bool:
+        array.fill(True)
+    elif dtype.bits < 8 or dtype.kind == "complex":
+        array.fill(0)
+    else:
+        array.reshape(-1).view(np.uint8).fill(_POISON_BYTE)
+    return array
 
 
 def choose(condition: Value, a: Value, b: Value) -> np.ndarray:
