@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tondo.diagnostics import fail
 from tondo.ir import Expr, TensorFunction
 from tondo.target import Intrinsic
-from tondo_schedule import primitives
+from tondo_schedule.primitives import __all__ as PRIMITIVES
 from tondo_schedule.schedule import Schedule
 from tondo_schedule.trace import Plain, arguments
 
@@ -27,7 +27,7 @@ def replay(
     known = {item.name: item for item in intrinsics}
     for number, entry in enumerate(trace):
         name, args = entry.get("primitive"), entry.get("args")
-        if not isinstance(name, str) or name not in primitives.__all__ or not isinstance(args, dict):
+        if not isinstance(name, str) or name not in PRIMITIVES or not isinstance(args, dict):
             fail("TND-B003", f"step {number} of the trace is not a schedule step: {name!r}")
         getattr(schedule, name)(*arguments(args, known))
         made = schedule.trace[-1]["results"]

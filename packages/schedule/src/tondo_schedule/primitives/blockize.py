@@ -9,9 +9,9 @@ Before::
 After ``blockize(i_1)``::
 
     for i_0 in range(4):
-        block B_o(o = i_0):                                  reads A[o * 8 : o * 8 + 8], writes B[o * 8 : o * 8 + 8]
+        with block("B_o", vB0_o=i_0):
             for i_1 in range(8):
-                B[o * 8 + i_1] = A[o * 8 + i_1] * 2
+                B[vB0_o * 8 + i_1] = A[vB0_o * 8 + i_1] * 2
 
 The outer block counts tiles where the inner extent divides the axis. Where tiles may overlap (a shifted tail) it counts
 the places at which a tile can begin. To a schedule a block is a leaf: its loops are not reached any more. Refused if

@@ -8,9 +8,10 @@ Before::
 
 After ``cache_read("C", "B", IndexMap.permutation((1, 0)))``::
 
-    for i in range(4):
-        for j in range(8):
-            B_copy[i, j] = B[j, i]
+    B_copy: memory[4, 8]
+    for B_copy_l0 in range(4):
+        for B_copy_l1 in range(8):
+            B_copy[B_copy_l0, B_copy_l1] = B[B_copy_l1, B_copy_l0]
     for i in range(4):
         for j in range(8):
             C[i, j] = A[i, j] + B_copy[i, j]

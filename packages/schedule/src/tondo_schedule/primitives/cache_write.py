@@ -8,11 +8,12 @@ Before::
 
 After ``cache_write("C", "local")``::
 
+    C_local: local[4]
     for i in range(4):
         for k in range(8):
             C_local[i] += A[i, k]
-    for i in range(4):
-        C[i] = C_local[i]
+    for C_write_l0 in range(4):
+        C[C_write_l0] = C_local[C_write_l0]
 
 Together with ``reverse_compute_at`` of the copy this keeps accumulators in registers. A block without a reduction may
 store anywhere (``C[i * 4 + j]``): its new buffer then has one axis per iteration variable. Refused for a reduction that

@@ -11,8 +11,8 @@ Before::
 After ``compute_at("T", j)``::
 
     for j in range(4):
-        for i in range(2):
-            T[j * 2 + i] = A[j * 2 + i] * 2
+        for vi_i in range(2):
+            T[j * 2 + vi_i] = A[j * 2 + vi_i] * 2
         for l in range(2):
             B[j * 2 + l] = T[j * 2 + l] + 1
 

@@ -4,14 +4,14 @@ Before::
 
     for i in range(4):
         for k in range(8):
-            C[i] = 0 if k == 0; C[i] += A[i, k]
+            C[i] += A[i, k]
 
 After ``decompose_reduction("C", k)``::
 
     for i in range(4):
         C[i] = 0
         for k in range(8):
-            C[i] += A[i, k]
+            C[i] = C[i] + A[i, k]
 
 Refused if the block has no init, or if one of its reduction loops lies outside the loop.
 """

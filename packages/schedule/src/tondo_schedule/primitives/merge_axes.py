@@ -7,11 +7,13 @@ Before (``X`` and ``O`` are 5 x 6 x 4)::
             for c in range(4):
                 O[i, j, c] = X[i, j, c] * 2
 
-After ``merge_axes((("O", i, j),))``, ``X_m`` and ``O_m`` being views of 30 x 4::
+After ``merge_axes(("O", i, j))``, ``X_m`` and ``O_m`` being views of the parameters::
 
-    for f in range(30):
+    O_m: memory[30, 4]
+    X_m: memory[30, 4]
+    for O_f in range(30):
         for c in range(4):
-            O_m[f, c] = X_m[f, c] * 2
+            O_m[O_f, c] = X_m[O_f, c] * 2
 
 Parameters are seen through views, intermediate buffers change their shape. Refused if some access has the two
 variables at other places than two neighbouring dimensions of exactly their extents, or if another block uses an

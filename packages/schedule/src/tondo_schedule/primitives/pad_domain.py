@@ -9,8 +9,11 @@ Before (``B`` has 3 x 16 columns, of which 40 are wanted)::
 
 After ``pad_domain("T", n, 16)``::
 
-    for n in range(48): T[n] = B[n // 16, n % 16] * 2      T has 48 elements
-    for n in range(40): O[n] = T[n]
+    T: memory[48]
+    for n in range(48):
+        T[n] = B[n // 16, n % 16] * 2
+    for n in range(40):
+        O[n] = T[n]
 
 Refused if the block's result is a parameter of the function, if the loop is not the variable's alone, or if a load
 is not proven to stay within its buffer over the larger domain.

@@ -13,8 +13,8 @@ After ``reverse_compute_at("B", i)``::
     for i in range(4):
         for l in range(2):
             T[i * 2 + l] = A[i * 2 + l] * 2
-        for j in range(2):
-            B[i * 2 + j] = T[i * 2 + j] + 1
+        for vj_i in range(2):
+            B[i * 2 + vj_i] = T[i * 2 + vj_i] + 1
 
 Refused if nothing inside the loop writes what the block reads or something outside writes it as well, if the block
 reads it at indices other than its plain iteration variables, if a reduction of the producer begins outside the loop, if

@@ -4,14 +4,18 @@ Before::
 
     for i in range(4):
         for k in range(8):
-            for l in range(4): C[i] = 0 at the first step; C[i] += A[i, k * 4 + l]
+            for l in range(4):
+                C[i] += A[i, k * 4 + l]
 
 After ``rfactor("C", l)``::
 
+    C_part: memory[4, 4]
     for i in range(4):
         for k in range(8):
-            for l in range(4): C_part[i, l] = 0 at the first step; C_part[i, l] += A[i, k * 4 + l]
-        for l in range(4): C[i] = 0 at the first step; C[i] += C_part[i, l]
+            for l in range(4):
+                C_part[i, l] += A[i, k * 4 + l]
+        for l_c in range(4):
+            C[i] += C_part[i, l_c]
 
 The partial results of a step that a predicate excludes stay neutral. Both blocks reassociate the combination, which has
 to be a sum, a product, a minimum or a maximum. Refused for another body, and if reduction loops lie outside spatial

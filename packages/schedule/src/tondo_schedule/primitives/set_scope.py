@@ -2,11 +2,18 @@
 
 Before::
 
-    allocate T[8] in global
+    for i in range(8):
+        T[i] = A[i] * 2
+    for j in range(8):
+        B[j] = T[j] + 1
 
 After ``set_scope("T", "local")``::
 
-    allocate T[8] in local
+    T: local[8]
+    for i in range(8):
+        T[i] = A[i] * 2
+    for j in range(8):
+        B[j] = T[j] + 1
 
 Refused for a parameter of the function.
 """

@@ -5,7 +5,7 @@ Before::
     for i in range(n):
         B[i] = A[i] * 2
 
-After ``specialize(("B",), n >= 8)``::
+After ``specialize(("B",), "i", 8)``::
 
     if n >= 8:
         for i in range(n):

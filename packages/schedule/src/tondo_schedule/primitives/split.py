@@ -9,7 +9,7 @@ After ``split(i, 4)``::
 
     for i_0 in range(3):
         for i_1 in range(4):
-            B[i_0 * 4 + i_1] = A[i_0 * 4 + i_1] * 2   where i_0 * 4 + i_1 < 10
+            B[i_0 * 4 + i_1] = A[i_0 * 4 + i_1] * 2 if i_0 * 4 + i_1 < 10
 
 After ``split(i, 4, tail="shift")`` the last tile begins at ``10 - 4`` and overlaps the one before; there is no
 condition::

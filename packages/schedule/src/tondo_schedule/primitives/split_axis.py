@@ -7,9 +7,9 @@ Before::
 
 After ``split_axis("O", c, 4)``::
 
-    for g in range(3):
-        for i in range(4):
-            O[g * 4 + i] = T[g, i]
+    for c_o in range(3):
+        for c_i in range(4):
+            O[c_o * 4 + c_i] = T[c_o, c_i]
 
 Refused if the extent is not proven to be a multiple of the factor, or if the loop is not the variable's alone.
 """

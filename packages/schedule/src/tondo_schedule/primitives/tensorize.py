@@ -1,16 +1,16 @@
 """``tensorize``: a nest that computes what a declared instruction computes becomes that instruction.
 
-Before (an instruction ``four``: ``b[i] = a[i] * 2`` for four elements, emitted as one vector store)::
+Before (an instruction ``double4``: ``b[i] = a[i] * 2`` for four elements, emitted as one vector store)::
 
     for i_0 in range(4):
         for i_1 in range(4):
             B[i_0 * 4 + i_1] = A[i_0 * 4 + i_1] * 2
 
-After ``tensorize(i_1, four)``::
+After ``tensorize(i_1, double4)``::
 
     for i_0 in range(4):
-        block B_o(o = i_0), intrinsic "four":
-            B[ramp(o * 4, 1, 4)] = A[ramp(o * 4, 1, 4)] * 2
+        with block("B_o", vB0_o=i_0, intrinsic="double4"):
+            B[ramp(vB0_o * 4, 1, 4)] = A[ramp(vB0_o * 4, 1, 4)] * broadcast(2, 4)
 
 The nest is made a block first, see :mod:`tondo_schedule.primitives.blockize`; a block that was made before can be named
 instead. Equal is meant up to the names and the order of loops, the order of sums and products, and up to where operands
@@ -26,7 +26,7 @@ from dataclasses import replace
 from tondo.ir import Const, TensorFunction, Var
 from tondo.target import Intrinsic
 from tondo_schedule.instructions import computation_of, inlined, match
-from tondo_schedule.primitives import blockize
+from tondo_schedule.primitives.blockize import apply as blockize
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import INTRINSIC, Names, analyzer_for, block_at, block_place, put, with_body
 
@@ -45,7 +45,7 @@ def apply(function: TensorFunction, place: Var | str, intrinsic: Intrinsic) -> t
     kind = "loop" if isinstance(place, Var) else "block"
     subject = f"{kind} '{place.name if isinstance(place, Var) else place}'"
     if isinstance(place, Var):
-        function, place = blockize.apply(function, place)
+        function, place = blockize(function, place)
     found = block_place(function, place, "tensorize")
     block = block_at(found)
     if block.init is not None:

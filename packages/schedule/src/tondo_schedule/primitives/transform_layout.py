@@ -8,9 +8,9 @@ Before::
 
 After ``transform_layout("T", IndexMap.permutation((1, 0)))``::
 
-    for i in range(8):
-        for j in range(4):
-            T[i, j] = A[j, i] * 2
+    for T_l0 in range(8):
+        for T_l1 in range(4):
+            T[T_l0, T_l1] = A[T_l1, T_l0] * 2
 """
 
 from __future__ import annotations

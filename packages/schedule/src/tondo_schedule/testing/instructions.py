@@ -4,6 +4,7 @@
 ``dot4``      ``c[i] += a[k] * b[i, k]``, 4 x 4, float32: a row of sums; a and rows of b contiguous
 ``dot4i8``    ``c[i] += int32(a[k]) * int32(b[i, k])``, 8 x 4, int8 to int32: a byte dot product per lane; b compact
 ``outer4x16`` ``c[i, j] += a[i] * b[j]``, 4 x 16, float32: a rank-one update; b and rows of c contiguous
+``double4``   ``b[i] = a[i] * 2``, 4, float32: a vector
 """
 
 from __future__ import annotations
@@ -81,6 +82,19 @@ def outer4x16(a: Buffer((4,), "float32"), b: Buffer((16,), "float32"), c: Buffer
 def outer4x16_emitted(a: Buffer((4,), "float32"), b: Buffer((16,), "float32"), c: Buffer((4, 16), "float32")):
     for i in unrolled(0, 4):
         c[i, ramp(0, 1, 16)] = fma(broadcast(a[i], 16), b[ramp(0, 1, 16)], c[i, ramp(0, 1, 16)])
+
+@tensor_function
+def double4(a: Buffer((4,), "float32"), b: Buffer((4,), "float32")):
+    for i in serial(0, 4):
+        with block("double4"):
+            v = spatial(4, i)
+            reads(a[v])
+            writes(b[v])
+            b[v] = a[v] * 2.0
+
+@tensor_function
+def double4_emitted(a: Buffer((4,), "float32"), b: Buffer((4,), "float32")):
+    b[ramp(0, 1, 4)] = a[ramp(0, 1, 4)] * broadcast(2.0, 4)
 """
 
 
@@ -119,6 +133,12 @@ def made_up_intrinsics() -> dict[str, Intrinsic]:
             Operand("a", FLOAT32, (4,), "read"),
             Operand("b", FLOAT32, (16,), "read", strides=(1,)),
             Operand("c", FLOAT32, (4, 16), "update", strides=(None, 1)),
+        ),
+        declare(
+            "double4",
+            1.0,
+            Operand("a", FLOAT32, (4,), "read", strides=(1,)),
+            Operand("b", FLOAT32, (4,), "write", strides=(1,)),
         ),
     )
     return {entry.name: entry for entry in entries}
