@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tondo_runtime import RuntimeFailure
-from tondo_runtime.safetensors import read_safetensors, write_safetensors
+from tondo_runtime.dtypes import dtype_of
+from tondo_runtime.safetensors import read_safetensors, typed, write_safetensors
 
 DTYPES = [
     "bool",
@@ -134,3 +135,15 @@ def test_reserved_names_and_foreign_types_are_not_written() -> None:
         blob({"__metadata__": np.zeros(1)})
     with pytest.raises(RuntimeFailure, match="complex64"):
         blob({"w": np.zeros(1, np.complex64)})
+
+
+@pytest.mark.parametrize("name", ["int4", "uint2", "float4_e2m1fn", "float8_e4m3fnuz"])
+def test_types_without_a_code_are_stored_as_bytes(name: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    array = np.array([1, 0, 1]).astype(getattr(ml_dtypes, name))
+    back = read_safetensors(memoryview(blob({"w": array})))["w"]
+    assert back.dtype == np.uint8
+    assert typed(back, dtype_of(name)).dtype == array.dtype
+    np.testing.assert_array_equal(typed(back, dtype_of(name)), array)
+    plain = np.arange(3, dtype=np.uint8)
+    assert typed(plain, dtype_of("uint8")) is plain

@@ -28,7 +28,8 @@ define i32 @__tondo_main(ptr %ctx, ptr %args, i32 %n, ptr %result) {
   %y = load ptr, ptr %y.tensor
   %bits.at = getelementptr i8, ptr %x.tensor, i64 21
   %bits = load i8, ptr %bits.at
-  %bytes = udiv i8 %bits, 8
+  %up = add i8 %bits, 7
+  %bytes = udiv i8 %up, 8
   %wide = zext i8 %bytes to i64
   %done = call ptr @memcpy(ptr %y, ptr %x, i64 %wide)
   ret i32 0
@@ -140,8 +141,8 @@ def test_element_types_map_to_dlpack_and_back() -> None:
         dtype = dtype_of(name)
         assert dtype_of_code(dtype.code, dtype.bits) == dtype
         assert dtype.numpy.itemsize == dtype.itemsize
-        assert dtype_of_array(dtype.numpy) in (dtype, dtype_of(f"uint{dtype.bits}"))
-    for code in ((5, 64, 1), (0, 4, 1), (2, 32, 4)):
+        assert dtype_of_array(dtype.numpy) in (dtype, dtype_of(f"uint{8 * dtype.itemsize}"))
+    for code in ((5, 64, 1), (0, 3, 1), (2, 32, 4)):
         with pytest.raises(RuntimeFailure, match="unsupported DLPack"):
             dtype_of_code(*code)
     with pytest.raises(RuntimeFailure, match="did you mean 'float32'"):
@@ -155,6 +156,7 @@ def test_extended_types_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert dtype_of("bfloat16").numpy == np.uint16
     assert dtype_of("float8_e5m2").numpy == np.uint8
+    assert dtype_of("int4").numpy == np.uint8
     dtype_of.cache_clear()
 
 

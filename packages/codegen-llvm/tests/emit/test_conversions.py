@@ -30,7 +30,16 @@ from tondo_llvm.testing import run
 
 pytestmark = pytest.mark.llvm
 
-SMALL = ("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
+SMALL = (
+    "float16",
+    "bfloat16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "float4_e2m1fn",
+)
 WIDE = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 I = Var("i")
 
@@ -60,7 +69,7 @@ def target(request: pytest.FixtureRequest):
 @pytest.mark.parametrize("name", SMALL)
 def test_every_small_float_widens_exactly(name: str, target) -> None:
     t = dtype(name)
-    patterns = np.arange(1 << t.bits, dtype=f"uint{t.bits}").view(t.numpy)
+    patterns = np.arange(1 << t.bits, dtype=f"uint{8 * t.bytes}").view(t.numpy)
     for lanes in (1, 16):
         (got,) = run(cast_function(name, "float32", len(patterns), lanes), [patterns], target=target)
         with np.errstate(invalid="ignore"):
@@ -70,7 +79,7 @@ def test_every_small_float_widens_exactly(name: str, target) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_narrowing_rounds_halves_to_even(name: str, target) -> None:
     t = dtype(name)
-    grid = np.arange(1 << t.bits, dtype=f"uint{t.bits}").view(t.numpy).astype(np.float32)
+    grid = np.arange(1 << t.bits, dtype=f"uint{8 * t.bytes}").view(t.numpy).astype(np.float32)
     grid = np.unique(grid[np.isfinite(grid)])
     middle = ((grid[1:].astype(np.float64) + grid[:-1]) / 2).astype(np.float32)
     largest = grid[-1]
@@ -89,6 +98,10 @@ def test_narrowing_rounds_halves_to_even(name: str, target) -> None:
     )
     if name == "bfloat16" and "avx512bf16" in target.features:
         values = values[(np.abs(values) >= 2.0**-126) | (values == 0) | np.isnan(values)]  # the instruction flushes
+    if name == "float4_e2m1fn":
+        values = values[~np.isnan(values)]  # without NaN in the format, there is no right result
+    if name == "float8_e8m0fnu":
+        values = values[~((values > 2.0**-127) & (values < 2.0**-126))]  # ml_dtypes rounds these upward
     values = np.resize(values, len(values) // 16 * 16 + 16)
     with np.errstate(all="ignore"):
         expected = values.astype(t.numpy)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from tondo_runtime.archive import MANIFEST, Chunk, read_archive, write_archive
-from tondo_runtime.errors import fail
+from tondo_runtime.archive import MANIFEST, Chunk, copy_archive, read_archive, write_archive
+from tondo_runtime.errors import RuntimeFailure, fail
 from tondo_runtime.host import check_target
 from tondo_runtime.manifest import CodeSpec, Manifest, MemberSpec
 from tondo_runtime.manifest_json import is_member_path, parse_manifest
-from tondo_runtime.safetensors import read_safetensors, write_safetensors
+from tondo_runtime.safetensors import read_safetensors, typed, write_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +66,8 @@ class Artifact:
         weights = read_safetensors(archive.members[WEIGHTS], f"{WEIGHTS} in {place}")
         for spec in manifest.constants:
             array = weights.get(spec.name)
+            if array is not None:
+                array = weights[spec.name] = typed(array, spec.type)
             if array is None or array.shape != spec.shape or array.dtype != spec.type.numpy:
                 _damaged(place, f"the constant '{spec.name}' disagrees with {WEIGHTS}")
         code = {entry.member: archive.members[entry.member] for entry in manifest.code}
@@ -104,6 +106,28 @@ def write_artifact(
     members[MANIFEST] = (text,)
     write_archive(Path(path), members)
     return complete
+
+
+def copy_artifact(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> Manifest | None:
+    """Write a copy of the artifact ``source``, which is trusted to be whole: whoever opens the copy verifies it.
+
+    Args:
+        source: an artifact.
+        path: the file to create or replace.
+
+    Returns:
+        Its manifest; None if ``source`` is not there any more or is no artifact.
+
+    Raises:
+        RuntimeFailure: TND-U005 if ``path`` cannot be written.
+    """
+    try:
+        archive = read_archive(Path(source))
+        manifest = parse_manifest(bytes(archive.members[MANIFEST]), f"{MANIFEST} in {source}")
+    except RuntimeFailure:
+        return None
+    copy_archive(archive, Path(path))
+    return manifest
 
 
 def _check_parts(manifest: Manifest, code: Mapping[str, bytes], weights: Mapping[str, Array]) -> None:

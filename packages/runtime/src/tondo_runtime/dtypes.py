@@ -1,8 +1,8 @@
 """Element types: their name, their DLPack code and the numpy type that carries them.
 
-numpy has no bfloat16 and no float8. If ``ml_dtypes`` is installed its types carry them; otherwise an unsigned
-integer of the same width does (raw bits), so that a deployment without ``ml_dtypes`` still runs such models.
-Sub-byte types (int4, float4) are refused: they have no agreed in-memory layout in numpy or DLPack.
+numpy has no bfloat16, float8, float4 and no integers below a byte. If ``ml_dtypes`` is installed its types carry them;
+otherwise an unsigned integer of the same size does (raw bits), so that a deployment without ``ml_dtypes`` still runs
+such models. Elements of less than a byte take one byte each, the value in its low bits, as ``ml_dtypes`` holds them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 
 from tondo_runtime.errors import fail, suggest
 
-_INT, _UINT, _FLOAT, _BFLOAT, _BOOL, _E4M3FN, _E5M2 = 0, 1, 2, 4, 6, 10, 12
+_INT, _UINT, _FLOAT, _BFLOAT, _BOOL = 0, 1, 2, 4, 6
+_E4M3FN, _E4M3FNUZ, _E5M2, _E5M2FNUZ, _E8M0FNU, _E2M1FN = 10, 11, 12, 13, 14, 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class DType:
     Attributes:
         name: numpy's name of the type (``float32``, ``bfloat16``...).
         code: DLPack type code (DLDataTypeCode).
-        bits: width in bits, a multiple of 8.
-        numpy: the numpy type of arrays that hold such elements; same width.
+        bits: width in bits.
+        numpy: the numpy type of arrays that hold such elements, a whole number of bytes wide.
     """
 
     name: str
@@ -37,8 +38,8 @@ class DType:
 
     @property
     def itemsize(self) -> int:
-        """Width in bytes."""
-        return self.bits // 8
+        """Bytes of one element in memory."""
+        return max(1, self.bits // 8)
 
 
 _PLAIN: dict[str, tuple[int, int]] = {
@@ -58,7 +59,15 @@ _PLAIN: dict[str, tuple[int, int]] = {
 _EXTENDED: dict[str, tuple[int, int]] = {
     "bfloat16": (_BFLOAT, 16),
     "float8_e4m3fn": (_E4M3FN, 8),
+    "float8_e4m3fnuz": (_E4M3FNUZ, 8),
     "float8_e5m2": (_E5M2, 8),
+    "float8_e5m2fnuz": (_E5M2FNUZ, 8),
+    "float8_e8m0fnu": (_E8M0FNU, 8),
+    "float4_e2m1fn": (_E2M1FN, 4),
+    "int4": (_INT, 4),
+    "uint4": (_UINT, 4),
+    "int2": (_INT, 2),
+    "uint2": (_UINT, 2),
 }
 NAMES: tuple[str, ...] = (*_PLAIN, *_EXTENDED)
 """Names of all element types that the runtime can carry."""
@@ -103,5 +112,5 @@ def dtype_of_array(dtype: np.dtype[np.generic]) -> DType | None:
 
 def _carrier(name: str, bits: int) -> np.dtype[np.generic]:
     if importlib.util.find_spec("ml_dtypes") is None:
-        return np.dtype(f"uint{bits}")
+        return np.dtype(f"uint{max(8, bits)}")
     return np.dtype(getattr(importlib.import_module("ml_dtypes"), name))

@@ -3,7 +3,8 @@
 Source: https://github.com/huggingface/safetensors (format section of its README). Offsets count from the end of the
 header, tensors may not overlap and may not leave holes, the header is at most 100 MB. The writer aligns every tensor
 to 64 bytes (the format has no holes, so filler tensors named ``__pad__.N`` stand between odd-sized ones), hence
-arrays over a mapped file can be handed to generated code as they are.
+arrays over a mapped file can be handed to generated code as they are. Element types for which the format has no code,
+such as ``int4``, are stored as the bytes that hold them; who reads them knows the type (:func:`typed`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from tondo_runtime.dtypes import dtype_of, dtype_of_array
+from tondo_runtime.dtypes import DType, dtype_of, dtype_of_array
 from tondo_runtime.errors import fail
 from tondo_runtime.tensors import MAX_RANK, Array
 
@@ -40,6 +41,7 @@ _TO_NAME = {
     "BF16": "bfloat16",
     "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
 }
 _FROM_NAME = {name: code for code, name in _TO_NAME.items()}
 
@@ -107,6 +109,12 @@ def read_safetensors(data: memoryview, place: str = "weights") -> dict[str, Arra
         fail("TND-A001", f"{place} is not a valid safetensors file: {error}", help="copy or build the file again")
 
 
+def typed(array: Array, dtype: DType) -> Array:
+    """Return ``array`` as elements of ``dtype`` if it holds the bytes of a type that the format has no code for."""
+    stored_as_bytes = array.dtype == np.uint8 and dtype.name not in _FROM_NAME
+    return array.view(dtype.numpy) if stored_as_bytes else array
+
+
 def _order(tensors: Mapping[str, Array]) -> list[str]:
     """Whole multiples of the alignment first: they need no filler."""
     return sorted(tensors, key=lambda name: (tensors[name].nbytes % ALIGNMENT != 0, name))
@@ -119,7 +127,7 @@ def _describe(name: str, array: Array, offset: int) -> dict[str, object]:
     if dtype is None:
         fail("TND-U003", f"the weight '{name}' has the unsupported element type '{array.dtype}'")
     return {
-        "dtype": _FROM_NAME[dtype.name],
+        "dtype": _FROM_NAME.get(dtype.name, "U8"),
         "shape": list(array.shape),
         "data_offsets": [offset, offset + array.nbytes],
     }

@@ -96,10 +96,11 @@ def _from_memory(frame: Frame, raw: Operand, dtype: DType) -> Operand:
 
 def _to_memory(frame: Frame, value: Operand, dtype: DType) -> Operand:
     inside, outside = register_type(dtype), memory_type(dtype)
-    if inside == outside or isinstance(value, int):
+    if inside == outside:
         return value
-    word = "sext" if dtype.kind == "int" else "zext"
-    return frame.out.pure(f"{word} {inside} {value} to {outside}", "byte")
+    if isinstance(value, int):
+        return value & ((1 << dtype.bits) - 1)
+    return frame.out.pure(f"zext {inside} {value} to {outside}", "byte")
 
 
 def _plain_load(frame: Frame, pointer: str, align: int, dtype: DType) -> str:

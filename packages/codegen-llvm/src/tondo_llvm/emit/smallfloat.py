@@ -2,7 +2,7 @@
 
 Where the target converts float16 and bfloat16 itself its instructions are used; everything else, including the 8-bit
 formats, is integer arithmetic: exact widening by one multiplication, narrowing that rounds halves to even. Values that
-are too large become infinite, or NaN in formats without infinity.
+are too large become infinite, NaN in formats without infinity, the largest number in formats without either.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class _Format:
     largest: int  # magnitude bits of the largest finite value
     nan: int  # bits of the NaN that narrowing makes (without sign)
     unsigned_zero: bool = False  # the pattern of minus zero is the only NaN
+    saturates: bool = False  # what is too large becomes the largest finite value
 
 
 _FORMATS: Final = {
@@ -38,7 +39,10 @@ _FORMATS: Final = {
     "float8_e4m3fn": _Format(4, 3, 7, None, 0x7E, 0x7F),
     "float8_e5m2fnuz": _Format(5, 2, 16, None, 0x7F, 0x80, unsigned_zero=True),
     "float8_e4m3fnuz": _Format(4, 3, 8, None, 0x7F, 0x80, unsigned_zero=True),
+    "float4_e2m1fn": _Format(2, 1, 1, None, 0x7, 0x0, saturates=True),
 }
+_POWERS: Final = "float8_e8m0fnu"
+_POWERS_NAN: Final = 0xFF
 
 _HALF_FEATURES: Final = frozenset({"f16c", "avx512f", "avx512fp16", "neon", "fullfp16"})
 _BFLOAT_FEATURES: Final = frozenset({"avx512bf16", "avxneconvert"})
@@ -56,6 +60,8 @@ def widen(frame: Frame, value: Operand, dtype: DType) -> Operand:
         return out.pure(f"fpext {half} {raw} to {single}", "wide")
     word = register_type(DType("int", 32, dtype.lanes))
     wide = out.pure(f"zext {bits} {value} to {word}", "bits")
+    if name == _POWERS:
+        return _widen_power(frame, wide, dtype)
     if name == "bfloat16":
         shifted = out.pure(f"shl {word} {wide}, {_word(16, dtype)}", "bits")
         return out.pure(f"bitcast {word} {shifted} to {single}", "wide")
@@ -75,7 +81,40 @@ def narrow(frame: Frame, value: Operand, dtype: DType) -> Operand:
     if hardware is not None:
         raw = frame.out.pure(f"fptrunc {single} {value} to {hardware}", "narrow")
         return frame.out.pure(f"bitcast {hardware} {raw} to {bits}", "bits")
+    if name == _POWERS:
+        return _narrow_power(frame, value, dtype)
     return _narrow_soft(frame, value, dtype, _FORMATS[name])
+
+
+def _widen_power(frame: Frame, wide: Operand, dtype: DType) -> Operand:
+    """Return the float32 of a power of two: its exponent; the smallest is a subnormal number, all ones are NaN."""
+    pure = frame.out.pure
+    word, single = register_type(DType("int", 32, dtype.lanes)), register_type(DType("float", 32, dtype.lanes))
+    placed = pure(f"shl {word} {wide}, {_word(_F32_MANTISSA, dtype)}", "placed")
+    smallest = pure(f"icmp eq {word} {wide}, {_word(0, dtype)}", "smallest")
+    finite = _select(frame, smallest, _word(1 << (_F32_MANTISSA - 1), dtype), placed, dtype)
+    nan = pure(f"icmp eq {word} {wide}, {_word(_POWERS_NAN, dtype)}", "isnan")
+    bits = _select(frame, nan, _word(0x7FC00000, dtype), finite, dtype)
+    return pure(f"bitcast {word} {bits} to {single}", "wide")
+
+
+def _narrow_power(frame: Frame, value: Operand, dtype: DType) -> Operand:
+    """Return the nearest power of two, halves upward; zero, negative numbers, infinity and NaN become NaN."""
+    pure = frame.out.pure
+    word, single = register_type(DType("int", 32, dtype.lanes)), register_type(DType("float", 32, dtype.lanes))
+    raw = pure(f"bitcast {single} {value} to {word}", "bits")
+    subnormal = pure(f"icmp ult {word} {raw}, {_word(1 << _F32_MANTISSA, dtype)}", "subnormal")
+    # A subnormal number is 2**-127 or 2**-126: the half between them lies at a quarter of the exponent's step.
+    half = _select(
+        frame, subnormal, _word(1 << (_F32_MANTISSA - 2), dtype), _word(1 << (_F32_MANTISSA - 1), dtype), dtype
+    )
+    sum_ = pure(f"add {word} {raw}, {half}", "rounded")
+    power = pure(f"lshr {word} {sum_}, {_word(_F32_MANTISSA, dtype)}", "power")
+    large = pure(f"icmp ugt {word} {power}, {_word(_POWERS_NAN, dtype)}", "large")
+    none = pure(f"icmp eq {word} {raw}, {_word(0, dtype)}", "iszero")
+    known = _select(frame, large, _word(_POWERS_NAN, dtype), power, dtype)
+    result = _select(frame, none, _word(_POWERS_NAN, dtype), known, dtype)
+    return pure(f"trunc {word} {result} to {register_type(dtype)}", "narrow")
 
 
 def _converts_half(frame: Frame) -> bool:
@@ -148,7 +187,7 @@ def _narrow_soft(frame: Frame, value: Operand, dtype: DType, form: _Format) -> O
         tiny = pure(f"sub {word} {moved}, {_word(_single_bits(place), dtype)}", "subnormal")
         limit = _word(_single_bits(2.0 ** (1 - form.bias)), dtype)
         result = _select(frame, pure(f"icmp ult {word} {magnitude}, {limit}", "below"), tiny, normal, dtype)
-    overflow = form.infinity if form.infinity is not None else form.nan
+    overflow = form.largest if form.saturates else form.infinity if form.infinity is not None else form.nan
     past = _largest_bits(form)
     large = pure(f"icmp ugt {word} {rounded}, {_word(past, dtype)}", "large")
     result = _select(frame, large, _word(overflow, dtype), result, dtype)

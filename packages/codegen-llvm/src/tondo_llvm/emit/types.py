@@ -1,6 +1,6 @@
 """LLVM types and literals of the IR's element types.
 
-A value has a type in registers and one in memory. They differ for bool (``i1`` and one byte) and for the integers
+A value has a type in registers and one in memory. They differ for bool (``i1`` and one byte) and for the numbers
 below eight bits (``i4`` and one byte). Floats narrower than 32 bits are carried as the integers of their bits;
 :mod:`tondo_llvm.emit.smallfloat` converts them around every operation. Refused with TND-B004: complex numbers.
 """
@@ -33,7 +33,7 @@ def register_type(dtype: DType) -> str:
 @functools.cache
 def memory_type(dtype: DType) -> str:
     """Return the LLVM type that values of ``dtype`` have in memory."""
-    scalar = "i8" if dtype.is_bool or (dtype.is_integer and dtype.bits < 8) else _register_scalar(dtype.element)
+    scalar = "i8" if dtype.is_bool or dtype.bits < 8 else _register_scalar(dtype.element)
     return scalar if dtype.lanes == 1 else f"<{dtype.lanes} x {scalar}>"
 
 
@@ -96,7 +96,7 @@ def _scalar_literal(value: float, dtype: DType) -> Operand:
     if dtype.kind == "handle":
         return "null"
     if is_small_float(dtype):
-        bits = np.array(value, dtype=np.float32).astype(dtype.numpy).view(f"uint{dtype.bits}")
+        bits = np.array(value, dtype=np.float32).astype(dtype.numpy).view(f"uint{8 * dtype.bytes}")
         return int(bits)
     number = float(value)
     if dtype.bits == 32 and not math.isnan(number):

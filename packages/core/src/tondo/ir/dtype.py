@@ -20,12 +20,14 @@ Kind = Literal[
     "float8_e4m3fnuz",
     "float8_e5m2",
     "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "float4_e2m1fn",
     "complex",
     "handle",
 ]
 
 _PATTERN = re.compile(
-    r"(?:(bool)|(handle)|(float8_e4m3fnuz|float8_e4m3fn|float8_e5m2fnuz|float8_e5m2)"
+    r"(?:(bool)|(handle)|(float8_e4m3fnuz|float8_e4m3fn|float8_e5m2fnuz|float8_e5m2|float8_e8m0fnu|float4_e2m1fn)"
     r"|(int|uint|float|bfloat|complex)(\d+))(?:x(\d+))?"
 )
 _ALLOWED: Final[dict[str, tuple[int, ...]]] = {
@@ -49,7 +51,7 @@ class DType:
         """Return the name: ``float32``, ``int64x8``, ``bool``."""
         base = (
             self.kind
-            if self.kind in {"bool", "handle"} or self.kind.startswith("float8")
+            if self.kind in {"bool", "handle"} or self.kind.startswith(("float8", "float4"))
             else f"{self.kind}{self.bits}"
         )
         return base if self.lanes == 1 else f"{base}x{self.lanes}"
@@ -115,14 +117,14 @@ def dtype(name: str | DType | np.dtype[np.generic]) -> DType:
     if match is None:
         msg = f"unknown dtype {text!r}"
         raise ValueError(msg)
-    is_bool, is_handle, fp8, kind, bits, lanes = cast("tuple[str, str, Kind, Kind, str, str]", match.groups())
+    is_bool, is_handle, tiny, kind, bits, lanes = cast("tuple[str, str, Kind, Kind, str, str]", match.groups())
     count = int(lanes) if lanes else 1
     if is_bool:
         return DType("bool", 8, count)
     if is_handle:
         return DType("handle", 64, count)
-    if fp8:
-        return DType(fp8, 8, count)
+    if tiny:
+        return DType(tiny, 4 if tiny.startswith("float4") else 8, count)
     if int(bits) not in _ALLOWED[kind]:
         msg = f"unknown dtype {text!r}"
         raise ValueError(msg)

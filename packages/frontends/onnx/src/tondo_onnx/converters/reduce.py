@@ -59,7 +59,8 @@ def _softmax(op: str) -> Converter:
         x = site.arg(0)
         if site.version >= _NEW_SOFTMAX:
             return site.call(op, x, axis=site.axis(site.attributes.integer("axis", -1), x.rank))
-        axis = site.axis(site.attributes.integer("axis", 1), x.rank + 1)
+        given = site.attributes.integer("axis", 1)
+        axis = given if given == x.rank else site.axis(given, x.rank)
         if axis == x.rank - 1:
             return site.call(op, x, axis=axis)
         rows, columns = site.dims.product(x.dims[:axis]), site.dims.product(x.dims[axis:])

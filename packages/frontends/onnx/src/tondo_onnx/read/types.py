@@ -18,7 +18,9 @@ _NAMES: Final[dict[int, str]] = {
     TensorProto.FLOAT8E4M3FNUZ: "float8_e4m3fnuz", TensorProto.FLOAT8E5M2: "float8_e5m2",
     TensorProto.FLOAT8E5M2FNUZ: "float8_e5m2fnuz", TensorProto.UINT4: "uint4", TensorProto.INT4: "int4",
 }  # fmt: skip
-_ADDED: Final = {"UINT2": "uint2", "INT2": "int2"}
+_ADDED: Final = {
+    "UINT2": "uint2", "INT2": "int2", "FLOAT4E2M1": "float4_e2m1fn", "FLOAT8E8M0": "float8_e8m0fnu",
+}  # fmt: skip
 _NAMES.update({int(getattr(TensorProto, key)): value for key, value in _ADDED.items() if hasattr(TensorProto, key)})
 
 
@@ -44,6 +46,6 @@ def dtype_of(elem_type: int, what: str) -> DType:
         fail(
             "TND-M005",
             f"{what} has element type {type_name(elem_type)}, which has no counterpart",
-            notes=["supported are bool, integers of 2 to 64 bits, floats of 8 to 64 bits and bfloat16"],
+            notes=["supported are bool, integers of 2 to 64 bits, floats of 4 to 64 bits and bfloat16"],
         )
     return found
