@@ -40,10 +40,10 @@ def call_through_native(name: str, *args: object) -> object:
 
 
 def test_structures_have_the_layout_of_the_contract() -> None:
-    sizes = {AnyValue: 16, DLTensor: 48, Context: 64, PackedEntry: 16, ProfileBuffer: 24, ProfileRecord: 24}
+    sizes = {AnyValue: 16, DLTensor: 48, Context: 80, PackedEntry: 16, ProfileBuffer: 24, ProfileRecord: 24}
     assert {kind: ctypes.sizeof(kind) for kind in sizes} == sizes
     offsets = [getattr(Context, field).offset for field, _ in Context._fields_]
-    assert offsets == [0, 4, 8, 16, 24, 32, 40, 48, 56]
+    assert offsets == [0, 4, 8, 16, 24, 32, 40, 48, 56, 64, 72]
     assert AnyValue.payload.offset == 8
     assert [getattr(DLTensor, field).offset for field, _ in DLTensor._fields_] == [0, 8, 16, 20, 24, 32, 40]
 

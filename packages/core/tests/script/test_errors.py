@@ -54,7 +54,7 @@ def tensor(*lines: str) -> str:
         ('y[0] = float32("one")', "TND-S003", 20, "expected 'nan', 'inf' or '-inf' of a floating-point type"),
         ("B[0] = int32(1.5)", "TND-S003", 18, "1.5 is not a value of int32"),
         ("while n: pass", "TND-S003", 11, "a condition is a bool, not int64"),
-        ("x = 3", "TND-S001", 5, "expected 'let', 'allocate' or 'view'"),
+        ("x = 3", "TND-S001", 5, "expected 'let', 'allocate', 'reserve' or 'view'"),
         ("exp(A[0, 0])", "TND-S001", 5, "this statement has no effect"),
         ("return", "TND-S001", 5, "this statement is not part of the language"),
         ("for i in every(n): pass", "TND-S001", 5, "expected 'for i in serial(begin, extent)'"),

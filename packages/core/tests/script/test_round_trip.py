@@ -23,6 +23,7 @@ from tondo.ir import (
     Assert,
     Attrs,
     Binary,
+    BindDims,
     Binding,
     Block,
     Broadcast,
@@ -60,6 +61,7 @@ from tondo.ir import (
     Range,
     Region,
     Reinterpret,
+    Reserve,
     ScalarType,
     Select,
     Seq,
@@ -245,7 +247,7 @@ def regions(draw: st.DrawFn) -> Region:
 def statements(draw: st.DrawFn, fresh: Fresh, depth: int = 3) -> Stmt:
     kinds = ["store", "evaluate", "invoke", "assert", "empty"]
     if depth:
-        kinds += ["for", "if", "let", "allocate", "view", "seq", "while", "block", "single"]
+        kinds += ["for", "if", "let", "allocate", "reserve", "view", "seq", "while", "block", "single"]
     expr = partial(expressions, depth=1)
     part = partial(statements, fresh, depth - 1)
     match draw(st.sampled_from(kinds)):
@@ -286,8 +288,11 @@ def statements(draw: st.DrawFn, fresh: Fresh, depth: int = 3) -> Stmt:
                 64,
             )
             return Allocate(made, draw(part()))
+        case "reserve":
+            return Reserve(Buffer(fresh("w"), (Const(2),), UINT8), draw(expr(INT64)), draw(part()))
         case "view":
             return View(Buffer(fresh("w"), (Const(2),), UINT8), RANK0, draw(expr(INT64)), draw(part()))
+
         case "seq":
             return Seq(tuple(draw(st.lists(part(), max_size=4))))
         case "single":
@@ -348,7 +353,7 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
     atoms = st.lists(atom, max_size=3).map(tuple)
     size = st.sampled_from([Const(3), N, N * M + 1])
     sizes = st.lists(size, max_size=3).map(tuple)
-    forms = ["call", "dps", "packed", "graph", "shape", "match", "view"] + (["if", "loop"] if depth else [])
+    forms = ["call", "dps", "packed", "graph", "shape", "match", "view", "bind"] + (["if", "loop"] if depth else [])
     match draw(st.sampled_from(forms)):
         case "call":
             return Call(draw(st.sampled_from(["relu", "vendor.op"])), draw(atoms), draw(attributes()))
@@ -366,6 +371,8 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
             return MatchShape(draw(atom), draw(sizes))
         case "view":
             return Reinterpret(draw(atom))
+        case "bind":
+            return BindDims(draw(atom), tuple(draw(st.lists(st.sampled_from([N, M, Var("fresh")]), max_size=2))))
         case "if":
             return IfRegion(
                 draw(atom), draw(graph_regions(known, fresh, depth, 0)), draw(graph_regions(known, fresh, depth, 0))

@@ -98,8 +98,17 @@ class ProfileBuffer(ctypes.Structure):
     _fields_ = (("count", ctypes.c_int64), ("capacity", ctypes.c_int64), ("records", ctypes.c_void_p))
 
 
+class SlotEntry(ctypes.Structure):
+    """Memory of a call by number (16 bytes): 64-byte aligned, its size in bytes; null while it has none."""
+
+    _fields_ = (("memory", ctypes.c_void_p), ("capacity", ctypes.c_int64))
+
+
 class Context(ctypes.Structure):
-    """What generated code knows of its caller (64 bytes plus ``user``); one per call in flight."""
+    """What generated code knows of its caller (80 bytes); one per call in flight.
+
+    ``slots`` is a table of :class:`SlotEntry`; ``reserve`` makes one of them larger.
+    """
 
     _fields_ = (
         ("abi_version", ctypes.c_int32),
@@ -111,6 +120,8 @@ class Context(ctypes.Structure):
         ("clock_ns", ctypes.c_void_p),
         ("set_error", ctypes.c_void_p),
         ("user", ctypes.c_void_p),
+        ("slots", ctypes.c_void_p),
+        ("reserve", ctypes.c_void_p),
     )
 
 
@@ -136,6 +147,9 @@ ClockNs = ctypes.CFUNCTYPE(ctypes.c_int64)
 
 SetError = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p)
 """``void set_error(void* ctx, const char* kind, const char* message)``."""
+
+Reserve = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+"""``void* reserve(void* ctx, int64 slot, int64 bytes)``: memory of the slot, ``bytes`` or more; null: none left."""
 
 PoolCreate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32)
 PoolDestroy = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

@@ -100,8 +100,9 @@ def make_plan(manifest: Manifest, shapes: tuple[tuple[int, ...], ...]) -> Plan:
         RuntimeFailure: TND-U002 if the shapes do not fit the signature, TND-X003 if a size overflows.
     """
     values = bind_symbols(manifest, shapes)
-    output_shapes = tuple(_output_shape(spec, values) for spec in manifest.outputs)
-    sizes = tuple(_bytes(spec, shape) for spec, shape in zip(manifest.outputs, output_shapes, strict=True))
+    outputs = [spec for spec in manifest.outputs if spec.slot is None]
+    output_shapes = tuple(output_shape(spec, values) for spec in outputs)
+    sizes = tuple(_bytes(spec, shape) for spec, shape in zip(outputs, output_shapes, strict=True))
     workspace = evaluate(manifest.workspace, values)
     if workspace < 0:
         fail("TND-X003", f"the workspace has a negative size ({workspace} bytes)")
@@ -168,7 +169,12 @@ def _refuse_shape(spec: TensorSpec, shape: tuple[int, ...], reason: str) -> NoRe
     )
 
 
-def _output_shape(spec: TensorSpec, values: Mapping[str, int]) -> tuple[int, ...]:
+def output_shape(spec: TensorSpec, values: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the shape of an output.
+
+    Raises:
+        RuntimeFailure: TND-U002 if it is negative, TND-X003 if it overflows.
+    """
     shape = tuple(evaluate(dim, values) for dim in spec.shape)
     if any(size < 0 for size in shape):
         fail("TND-U002", f"the output '{spec.name}' would have the negative shape {shape}", help="use larger inputs")

@@ -99,6 +99,13 @@ def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
     return result
 
 
+def names_of(dim: Dim) -> frozenset[str]:
+    """Return the symbols that ``dim`` names."""
+    if isinstance(dim, DimTree):
+        return names_of(dim.left) | names_of(dim.right)
+    return frozenset({dim}) if isinstance(dim, str) else frozenset()
+
+
 def format_dim(dim: Dim) -> str:
     """Return ``dim`` as a person writes it, for messages."""
     if not isinstance(dim, DimTree):

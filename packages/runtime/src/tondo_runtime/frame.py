@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tondo_runtime.abi import ABI_VERSION, AnyValue, Context, PackedEntry, SetError, TypeIndex, address_of
+from tondo_runtime.abi import ABI_VERSION, AnyValue, Context, PackedEntry, Reserve, SetError, TypeIndex, address_of
 from tondo_runtime.dtypes import dtype_of
 from tondo_runtime.errors import fail
 from tondo_runtime.registry import TRAMPOLINE_ADDRESS, Handle, PackedFunction
+from tondo_runtime.slots import Slots
 from tondo_runtime.tensors import Array, TensorView
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class FrameParts:
     packed: tuple[PackedFunction, ...]
     threads: int
     clock_address: int
+    numbers: int = 0
 
 
 class ConstantTable:
@@ -86,6 +88,8 @@ class Frame:
         inputs: ``DLTensor`` of each input, whose ``data`` a call sets.
         outputs: the same for outputs.
         workspace: the same for the workspace.
+        numbers: where the call writes the numbers that it finds out; None if there are none.
+        slots: the slots of the call that uses this frame.
         errors: texts that generated code reported through ``set_error``: kind and message.
         raised: exceptions of Python functions that generated code called.
     """
@@ -99,10 +103,12 @@ class Frame:
         "count",
         "errors",
         "inputs",
+        "numbers",
         "outputs",
         "raised",
         "result",
         "result_address",
+        "slots",
         "workspace",
     )
 
@@ -116,7 +122,12 @@ class Frame:
         self.inputs = tuple(view.struct for view in inputs)
         self.outputs = tuple(view.struct for view in outputs)
         self.workspace = workspace.struct
-        self.count = len(plan.symbols) + len(inputs) + len(outputs) + parts.constants.count + 1
+        self.numbers = np.zeros(parts.numbers, np.int64) if parts.numbers else None
+        self.slots: Slots | None = None
+        last = [workspace]
+        if self.numbers is not None:
+            last.insert(0, TensorView(dtype_of("int64"), (parts.numbers,), self.numbers.ctypes.data))
+        self.count = len(plan.symbols) + len(inputs) + len(outputs) + parts.constants.count + len(last)
         table = (AnyValue * self.count)()
         slots = iter(table)
         for value in plan.symbols:
@@ -128,7 +139,7 @@ class Frame:
         self.args_address = ctypes.addressof(table)
         before = len(plan.symbols) + len(inputs)
         _copy_table(parts.constants, self.args_address + 16 * before)
-        for position, view in enumerate((*outputs, workspace), before + parts.constants.count):
+        for position, view in enumerate((*outputs, *last), before + parts.constants.count):
             _point(table[position], view)
         self.result = AnyValue()
         self.result_address = ctypes.addressof(self.result)
@@ -137,8 +148,9 @@ class Frame:
         self.context.packed = ctypes.addressof(entries)
         self.context.clock_ns = parts.clock_address
         self.context.set_error = _SET_ERROR_ADDRESS
+        self.context.reserve = _RESERVE_ADDRESS
         self.context_address = ctypes.addressof(self.context)
-        self._keep = (table, inputs, outputs, workspace, handles, entries, parts)
+        self._keep = (table, inputs, outputs, last, handles, entries, parts)
         _frames[self.context_address] = self
 
     def _packed(self, functions: Sequence[PackedFunction]) -> tuple[list[Handle], ctypes.Array[PackedEntry]]:
@@ -181,6 +193,15 @@ def _set_error(context: int | None, kind: bytes | None, message: bytes | None) -
 
 
 _SET_ERROR_ADDRESS = address_of(_set_error)
+
+
+@Reserve
+def _reserve(context: int | None, number: int, size: int) -> int | None:
+    frame = _frames.get(context or 0)
+    return None if frame is None or frame.slots is None else frame.slots.reserve(number, size)
+
+
+_RESERVE_ADDRESS = address_of(_reserve)
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[np.generic], size: int) -> tuple[Array, int]:

@@ -33,11 +33,16 @@ class SymbolSpec:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """An input or output: name, element type name, shape."""
+    """An input or output: name, element type name, shape.
+
+    An output whose shape depends on contents is no argument of the entry function: it is what ``slot`` of the call
+    holds afterwards, and its shape names numbers of the call.
+    """
 
     name: str
     dtype: str
     shape: tuple[Dim, ...]
+    slot: int | None = None
 
     @property
     def type(self) -> DType:
@@ -46,7 +51,9 @@ class TensorSpec:
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON form."""
-        return {"name": self.name, "dtype": self.dtype, "shape": [dim_to_json(dim) for dim in self.shape]}
+        shape = [dim_to_json(dim) for dim in self.shape]
+        found: dict[str, object] = {"name": self.name, "dtype": self.dtype, "shape": shape}
+        return found if self.slot is None else {**found, "slot": self.slot}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,9 @@ class Manifest:
     """Everything that the runtime knows of a compiled model.
 
     The entry function is the symbol ``__tondo_<entry>``; its arguments are, in order: symbols (Int), inputs,
-    constants, outputs (DLTensor*), workspace (one uint8 DLTensor* of ``workspace`` bytes, 64-byte aligned).
+    constants, outputs (DLTensor*), workspace (one uint8 DLTensor* of ``workspace`` bytes, 64-byte aligned). If there
+    are ``numbers``, an int64 DLTensor* stands before the workspace: the call writes them there. ``slots`` is how many
+    slots of memory a call may ask for.
     """
 
     name: str
@@ -109,6 +118,8 @@ class Manifest:
     symbols: tuple[SymbolSpec, ...] = ()
     constants: tuple[ConstantSpec, ...] = ()
     workspace: Dim = 0
+    numbers: tuple[str, ...] = ()
+    slots: int = 0
     kernels: tuple[str, ...] = ()
     packed: tuple[str, ...] = ()
     target: TargetSpec = TargetSpec()
@@ -143,6 +154,7 @@ class Manifest:
             "outputs": [spec.to_json() for spec in self.outputs],
             "constants": [spec.to_json() for spec in self.constants],
             "workspace": dim_to_json(self.workspace),
+            **({"numbers": list(self.numbers), "slots": self.slots} if self.numbers else {}),
             "kernels": list(self.kernels),
             "packed": list(self.packed),
             "code": [{"member": code.member, "kind": code.kind, "sha256": code.sha256} for code in self.code],

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from tondo_runtime.abi import ABI_VERSION
-from tondo_runtime.dims import INT64_MAX, parse_dim
+from tondo_runtime.dims import INT64_MAX, names_of, parse_dim
 from tondo_runtime.dtypes import NAMES
 from tondo_runtime.errors import fail
 from tondo_runtime.manifest import (
@@ -99,6 +99,9 @@ class _Record:
             raise _FormatError(f"{self.where} lacks '{key}'")
         return self._items[key]
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._items
+
     def text(self, key: str, *, empty: bool = False) -> str:
         return _text(f"{self.where}.{key}", self.value(key), empty=empty)
 
@@ -148,15 +151,20 @@ def _manifest(root: _Record) -> Manifest:
     entry = root.text("entry")
     if not _IDENTIFIER.match(entry):
         raise _FormatError(f"manifest.entry {entry[:64]!r} is not an identifier")
-    tensor = _tensor_parser(known)
+    numbers = root.list("numbers", MAX_NAMES, _text) if "numbers" in root else ()
+    slots = root.integer("slots", 0, MAX_NAMES) if "slots" in root else 0
+    found = frozenset(_unique("symbol or number", [*known, *numbers]))
+    tensor, result = _tensor_parser(known), _tensor_parser(found, slots)
     manifest = Manifest(
         name=root.text("name", empty=True),
         entry=entry,
         inputs=root.list("inputs", MAX_TENSORS, tensor),
-        outputs=root.list("outputs", MAX_TENSORS, tensor),
+        outputs=root.list("outputs", MAX_TENSORS, result),
         symbols=symbols,
         constants=root.list("constants", MAX_CONSTANTS, _constant),
         workspace=parse_dim(root.value("workspace"), known),
+        numbers=numbers,
+        slots=slots,
         kernels=root.list("kernels", MAX_NAMES, _text),
         packed=root.list("packed", MAX_NAMES, _text),
         target=_target(root.record("target")),
@@ -179,6 +187,10 @@ def _check_whole(manifest: Manifest) -> None:
     for symbol in manifest.symbols:
         if symbol.name not in bound:
             raise _FormatError(f"no input has the symbol {symbol.name!r} as a dimension of its own")
+    given = frozenset(manifest.numbers)
+    for spec in manifest.outputs:
+        if spec.slot is None and any(given & names_of(dim) for dim in spec.shape):
+            raise _FormatError(f"the output {spec.name!r} depends on numbers of the call and has no slot")
     for code in manifest.code:
         member = manifest.members.get(code.member)
         if manifest.members and (member is None or member.sha256 != code.sha256):
@@ -190,7 +202,7 @@ def _symbol(where: str, value: object) -> SymbolSpec:
     return SymbolSpec(record.text("name"), record.integer("min"))
 
 
-def _tensor_parser(symbols: frozenset[str]) -> Callable[[str, object], TensorSpec]:
+def _tensor_parser(symbols: frozenset[str], slots: int = 0) -> Callable[[str, object], TensorSpec]:
     def dim(where: str, value: object) -> Dim:
         parsed = parse_dim(value, symbols)
         if isinstance(parsed, int) and parsed < 0:
@@ -199,7 +211,8 @@ def _tensor_parser(symbols: frozenset[str]) -> Callable[[str, object], TensorSpe
 
     def tensor(where: str, value: object) -> TensorSpec:
         record = _Record(where, value)
-        return TensorSpec(record.text("name"), _dtype(record), record.list("shape", MAX_RANK, dim))
+        slot = record.integer("slot", 0, slots - 1) if slots and "slot" in record else None
+        return TensorSpec(record.text("name"), _dtype(record), record.list("shape", MAX_RANK, dim), slot)
 
     return tensor
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from tondo_runtime.abi import ClockNs, SafeCall, address_of
 from tondo_runtime.artifact import Artifact
-from tondo_runtime.binding import arrange, make_plan, take_input, take_output
+from tondo_runtime.binding import arrange, make_plan, output_shape, take_input, take_output
 from tondo_runtime.code import Code, CodeBytes, load_code
 from tondo_runtime.dtypes import dtype_of
 from tondo_runtime.errors import RuntimeFailure, fail, suggest
@@ -28,6 +28,7 @@ from tondo_runtime.pool import source_for
 from tondo_runtime.profile import CallBuffer, Profile
 from tondo_runtime.registry import failure_of
 from tondo_runtime.registry import get as get_function
+from tondo_runtime.slots import Slots
 from tondo_runtime.tensors import Array, is_array, is_plain
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ def _python_clock() -> int:
 class _Arena:
     """Scratch memory of one call in flight."""
 
-    __slots__ = ("_raw", "address", "size")
+    __slots__ = ("_raw", "address", "size", "slots")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, slots: Slots | None) -> None:
         self._raw, self.address = aligned_empty((size,), _BYTE, size)
         self.size = size
+        self.slots = slots
 
 
 class Session:
@@ -102,11 +104,19 @@ class Session:
         self._source = source_for(self._code, self.threads)
         clock = self._code.address(CLOCK)
         self._clock = _python_clock if clock is None else ClockNs(clock)
+        self._given = tuple(spec for spec in manifest.outputs if spec.slot is None)
+        self._finds = bool(manifest.numbers)
         self._parts = FrameParts(
-            manifest.inputs, manifest.outputs, constants, packed, self.threads, address_of(self._clock)
+            manifest.inputs,
+            self._given,
+            constants,
+            packed,
+            self.threads,
+            address_of(self._clock),
+            len(manifest.numbers),
         )
         self._input_dtypes = tuple(spec.type.numpy for spec in manifest.inputs)
-        self._output_dtypes = tuple(spec.type.numpy for spec in manifest.outputs)
+        self._output_dtypes = tuple(spec.type.numpy for spec in self._given)
         _sessions.add(self)
 
     @property
@@ -213,11 +223,48 @@ class Session:
         try:
             for slot, array in zip(frame.inputs, arrays, strict=True):
                 slot.data = array.ctypes.data
-            results = self._take_outputs(plan, frame, arrays, bound)
             frame.workspace.data = arena.address
+            if self._finds:
+                return self._execute_finding(plan, frame, arena, arrays, bound, profile)
+            results = self._take_outputs(plan, frame, arrays, bound)
             self._call(frame, profile)
         finally:
             self._release(plan, frame, arena)
+        return results
+
+    def _execute_finding(
+        self,
+        plan: Plan,
+        frame: Frame,
+        arena: _Arena,
+        inputs: list[Array],
+        bound: list[object | None] | None,
+        profile: Profile | None,
+    ) -> list[Array]:
+        """Call code that finds out numbers; results whose shapes depend on them are taken from its slots."""
+        if arena.slots is None:
+            arena.slots = Slots(self.manifest.slots)
+        frame.slots = arena.slots
+        frame.context.slots = arena.slots.address
+        wanted = bound or [None] * len(self.manifest.outputs)
+        pairs = list(zip(self.manifest.outputs, wanted, strict=True))
+        given = iter(self._take_outputs(plan, frame, inputs, [value for spec, value in pairs if spec.slot is None]))
+        self._call(frame, profile)
+        assert frame.numbers is not None
+        names = (*(symbol.name for symbol in self.manifest.symbols), *self.manifest.numbers)
+        values = dict(zip(names, (*plan.symbols, *frame.numbers.tolist()), strict=True))
+        results: list[Array] = []
+        for spec, value in pairs:
+            if spec.slot is None:
+                results.append(next(given))
+                continue
+            found = arena.slots.take(spec.slot, output_shape(spec, values), spec.type.numpy)
+            if value is not None:
+                target = take_output(spec, value, found.shape, [*inputs, *results])
+                target[...] = found
+                found = target
+            results.append(found)
+        frame.slots = None
         return results
 
     def _take_inputs(self, values: tuple[object, ...] | list[object]) -> list[Array]:
@@ -241,7 +288,7 @@ class Session:
                 )
             else:
                 others = [*inputs, *results]
-                array = take_output(self.manifest.outputs[index], value, plan.output_shapes[index], others)
+                array = take_output(self._given[index], value, plan.output_shapes[index], others)
                 slot.data = array.ctypes.data
             results.append(array)
         return results
@@ -286,7 +333,7 @@ class Session:
             if frame is None:
                 frame = Frame(plan, self._parts)
             if arena is None or arena.size < plan.workspace:
-                arena = _Arena(plan.workspace)
+                arena = _Arena(plan.workspace, None if arena is None else arena.slots)
         except BaseException:
             self._release(plan, None, None)
             raise

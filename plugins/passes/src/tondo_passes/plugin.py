@@ -16,6 +16,7 @@ from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
 from tondo_passes.graph.hoist_scale import HoistScale
 from tondo_passes.graph.layout import Layout
+from tondo_passes.graph.outline_regions import OutlineRegions
 from tondo_passes.graph.own_results import OwnResults
 from tondo_passes.graph.simplify import SimplifyGraph
 from tondo_passes.graph.sink_copies import SinkCopies
@@ -35,6 +36,7 @@ CPU = Pipeline(
             "graph.fold_constants",
             "graph.common_subexpressions",
             "graph.dead_code",
+            "graph.outline_regions",
             "graph.define",
             "graph.simplify",
             "graph.split_constant_stages",
@@ -86,6 +88,7 @@ def register_passes() -> Sequence[type[Pass]]:
         LiftWorkspace,
         LowerBlocks,
         LowerHost,
+        OutlineRegions,
         OwnResults,
         PlanMemory,
         ScheduleFunctions,

@@ -19,6 +19,8 @@ OFFSETS: Final = {
     "clock_ns": 40,
     "set_error": 48,
     "user": 56,
+    "slots": 64,
+    "reserve": 72,
 }
 FAILED: Final = -1
 """Result of a generated function that has reported an error."""

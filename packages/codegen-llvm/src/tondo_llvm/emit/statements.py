@@ -22,6 +22,7 @@ from tondo.ir import (
     If,
     Invoke,
     Let,
+    Reserve,
     Seq,
     Stmt,
     Store,
@@ -29,11 +30,13 @@ from tondo.ir import (
     While,
 )
 from tondo_llvm.emit.calls import call, check
+from tondo_llvm.emit.form import Linear
 from tondo_llvm.emit.frame import Frame, Slot
-from tondo_llvm.emit.linear import linear, materialize
+from tondo_llvm.emit.linear import linear, materialize, product
 from tondo_llvm.emit.loops import serial_loop, unrolled_loop
 from tondo_llvm.emit.memory import store
 from tondo_llvm.emit.parallel import parallel_loop
+from tondo_llvm.emit.reserve import SLOT_ALIGN, reserve
 from tondo_llvm.emit.types import Operand, memory_type
 
 _STACK_BUFFER: Final = 64 << 10
@@ -189,6 +192,17 @@ def _view(frame: Frame, stmt: Stmt) -> None:
     frame.execute(node.body)
 
 
+def _reserve(frame: Frame, stmt: Stmt) -> None:
+    node = cast("Reserve", stmt)
+    size = Linear({}, node.buffer.dtype.bytes)
+    for extent in node.buffer.shape:
+        size = product(frame, size, linear(frame, extent))
+    slot, count = materialize(frame, linear(frame, node.slot)), materialize(frame, size)
+    pointer = reserve(frame, slot, count, node.buffer.name)
+    frame.define_slot(Slot(node.buffer, pointer, SLOT_ALIGN, noalias=False))
+    frame.execute(node.body)
+
+
 def _store(frame: Frame, stmt: Stmt) -> None:
     store(frame, cast("Store", stmt))
 
@@ -213,6 +227,7 @@ _WRITERS: Final[dict[type[Stmt], Callable[[Frame, Stmt], None]]] = {
     While: _while,
     Allocate: _allocate,
     View: _view,
+    Reserve: _reserve,
     Store: _store,
     Evaluate: _evaluate,
     Assert: _assert,

@@ -33,6 +33,8 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
     constants: tuple[str, ...]
     workspace: Dim
+    numbers: tuple[str, ...] = ()
+    slots: int = 0
 
 
 def signature_of(module: IRModule, smallest: Mapping[str, int] | None = None) -> Signature:
@@ -40,7 +42,8 @@ def signature_of(module: IRModule, smallest: Mapping[str, int] | None = None) ->
 
     The attributes are ``symbols`` (names, or mappings ``{name, min}``), ``inputs`` and ``outputs`` (mappings
     ``{name, dtype, shape}``), ``constants`` (names of the module's constants in the order of the arguments) and
-    ``workspace`` (bytes). Shapes and bytes are expressions over the symbols. ``smallest`` are lower bounds of symbols.
+    ``workspace`` (bytes), and for a model that finds out dimensions in the call ``numbers`` (their names) and ``slots``
+    (how many there are). Shapes and bytes are expressions over the symbols. ``smallest`` are lower bounds of symbols.
 
     Raises:
         TondoError: TND-B001 if an attribute is missing or of another form.
@@ -59,6 +62,8 @@ def signature_of(module: IRModule, smallest: Mapping[str, int] | None = None) ->
         tuple(_tensor(entry) for entry in _items(attrs["outputs"])),
         tuple(_name(entry) for entry in _items(attrs["constants"])),
         dim_of(attrs["workspace"]),
+        tuple(_name(entry) for entry in _items(attrs.get("numbers", ()))),
+        _count(attrs.get("slots", 0)),
     )
 
 
@@ -98,6 +103,8 @@ def make_manifest(
         symbols=signature.symbols,
         constants=tuple(ConstantSpec(key, array.dtype.name, array.shape) for key, array in constants),
         workspace=signature.workspace,
+        numbers=signature.numbers,
+        slots=signature.slots,
         kernels=code.kernels,
         packed=code.packed,
         target=TargetSpec(target.kind, target.triple, target.cpu, tuple(sorted(code.features or target.features))),
@@ -144,7 +151,12 @@ def _tensor(entry: object) -> TensorSpec:
     if not isinstance(entry, Attrs):
         fail("TND-B001", f"an input or output is described by {entry!r}, not by a mapping")
     shape = tuple(dim_of(dim) for dim in _items(entry["shape"]))
-    return TensorSpec(_name(entry["name"]), str(entry["dtype"]), shape)
+    slot = entry.get("slot")
+    return TensorSpec(_name(entry["name"]), str(entry["dtype"]), shape, slot if isinstance(slot, int) else None)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else fail("TND-B001", f"a count is described by {value!r}")
 
 
 def _named(names: object, values: Sequence[tuple[str, object]]) -> tuple[TensorSpec, ...]:

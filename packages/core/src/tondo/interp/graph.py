@@ -15,6 +15,7 @@ from tondo.interp.tensor import run_tensor_function
 from tondo.interp.values import poisoned
 from tondo.ir import (
     Atom,
+    BindDims,
     Binding,
     Call,
     CallDps,
@@ -75,6 +76,10 @@ class _Scope:
     values: dict[str, np.ndarray]
     symbols: dict[str, int]
 
+    def inner(self) -> _Scope:
+        """Return the scope of a region: dimensions that it introduces are its own."""
+        return _Scope(self.function, self.values, dict(self.symbols))
+
 
 @dataclass(slots=True)
 class _Runner:
@@ -120,17 +125,20 @@ class _Runner:
                 return self.packed(scope, operation, binding.vars)
             case CallGraph():
                 args = [self.atom(scope, arg) for arg in operation.args]
-                return self.call(self.module.graph(operation.function), args, {})
+                callee = self.module.graph(operation.function)
+                return self.call(callee, args, dict(scope.symbols) if callee.attrs.get("inner") is True else {})
             case ShapeValue():
                 numbers = [_number(scope, dim) for dim in operation.dims]
                 return [np.array(numbers[0] if operation.scalar else numbers, np.int64)]
             case MatchShape():
                 return [self.match_shape(scope, operation)]
+            case BindDims():
+                return self.bind_dims(scope, operation)
             case Reinterpret():
                 return [self.reinterpret(scope, operation, binding.var)]
             case IfRegion():
                 taken = operation.then if bool(self.atom(scope, operation.condition)) else operation.orelse
-                return self.region(scope, taken.bindings, taken.results)
+                return self.region(scope.inner(), taken.bindings, taken.results)
             case LoopRegion():
                 return self.loop(scope, operation, binding.vars)
             case _:
@@ -161,7 +169,7 @@ class _Runner:
         request = OpCall(call.op, types, call.attrs)
         function = self.defined.get(request)
         if function is None:
-            function = op.define(request)
+            function = op.definition(request)
             self.defined[request] = function
         scalars = {var.name: scope.symbols[var.name] for var in function.scalars if var.name in scope.symbols}
         return run_tensor_function(function, args, None, scalars, module=self.module)
@@ -192,6 +200,14 @@ class _Runner:
             fail("TND-R003", f"{scope.function}: shape {expected} is expected, got {array.shape}")
         return array
 
+    def bind_dims(self, scope: _Scope, operation: BindDims) -> list[np.ndarray]:
+        numbers = self.atom(scope, operation.arg).reshape(-1)
+        for dim, number in zip(operation.dims, numbers, strict=True):
+            if number < 0:
+                fail("TND-R003", f"{scope.function}: the dimension '{dim.name}' would be {number}")
+            scope.symbols[dim.name] = int(number)
+        return []
+
     def reinterpret(self, scope: _Scope, operation: Reinterpret, result: GraphVar) -> np.ndarray:
         array = np.ascontiguousarray(self.atom(scope, operation.arg))
         shape = [_number(scope, dim) for dim in result.tensor.dims]
@@ -211,9 +227,10 @@ class _Runner:
         step = 0
         while alive and (trips is None or step < trips):
             values = [np.array(step, np.int64), np.array(True), *carried]
+            inner = scope.inner()
             for param, value in zip(loop.body.params, values, strict=True):
-                _bind(scope, param, value.astype(param.tensor.dtype.numpy, copy=False))
-            condition, *rest = self.region(scope, loop.body.bindings, loop.body.results)
+                _bind(inner, param, value.astype(param.tensor.dtype.numpy, copy=False))
+            condition, *rest = self.region(inner, loop.body.bindings, loop.body.results)
             alive = bool(condition)
             carried = rest[: len(carried)]
             for scan, value in zip(scans, rest[len(carried) :], strict=True):

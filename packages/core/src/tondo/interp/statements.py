@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tondo.diagnostics import fail
@@ -11,6 +13,7 @@ from tondo.interp.frame import Frame
 from tondo.interp.nests import plan
 from tondo.interp.values import Value, is_array, poisoned
 from tondo.ir import (
+    UINT8,
     Allocate,
     Assert,
     Block,
@@ -21,6 +24,7 @@ from tondo.ir import (
     If,
     Invoke,
     Let,
+    Reserve,
     Seq,
     Stmt,
     Store,
@@ -50,6 +54,8 @@ def compile_stmt(stmt: Stmt) -> Runner:
             return _allocate(stmt)
         case View():
             return _view(stmt)
+        case Reserve():
+            return _reserve(stmt)
         case Evaluate():
             value = compile_expr(stmt.value)
             return lambda frame: _ignore(value(frame))
@@ -251,6 +257,27 @@ def _allocate(stmt: Allocate) -> Runner:
     def run(frame: Frame) -> None:
         outer = frame.buffers.get(buffer.name)
         frame.buffers[buffer.name] = poisoned(_extents(shape, frame), buffer.dtype)
+        body(frame)
+        _restore(frame, buffer.name, outer)
+
+    return run
+
+
+def _reserve(stmt: Reserve) -> Runner:
+    buffer, body, slot = stmt.buffer, compile_stmt(stmt.body), compile_expr(stmt.slot)
+    shape = tuple(compile_expr(extent) for extent in buffer.shape)
+
+    def run(frame: Frame) -> None:
+        number, extents = int(slot(frame)), _extents(shape, frame)
+        size = math.prod(extents) * buffer.dtype.numpy.itemsize
+        memory = frame.slots.get(number)
+        if memory is None or memory.size < size:
+            larger = poisoned((size,), UINT8)
+            if memory is not None:
+                larger[: memory.size] = memory
+            memory = frame.slots[number] = larger
+        outer = frame.buffers.get(buffer.name)
+        frame.buffers[buffer.name] = memory[:size].view(buffer.dtype.numpy).reshape(extents)
         body(frame)
         _restore(frame, buffer.name, outer)
 

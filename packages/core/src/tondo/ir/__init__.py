@@ -46,6 +46,7 @@ from tondo.ir.expr import (
 from tondo.ir.function import Function, GraphFunction, TensorFunction
 from tondo.ir.graph import (
     Atom,
+    BindDims,
     Binding,
     Call,
     CallDps,
@@ -77,6 +78,7 @@ from tondo.ir.stmt import (
     IterVar,
     Let,
     LoopKind,
+    Reserve,
     Seq,
     Stmt,
     Store,
@@ -108,6 +110,7 @@ __all__ = [
     "AttrValue",
     "Attrs",
     "Binary",
+    "BindDims",
     "Binding",
     "Block",
     "Broadcast",
@@ -154,6 +157,7 @@ __all__ = [
     "Range",
     "Region",
     "Reinterpret",
+    "Reserve",
     "ScalarType",
     "Select",
     "Seq",

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from tondo.diagnostics.span import Span
 from tondo.ir.attrs import EMPTY, Attrs
-from tondo.ir.expr import Expr
+from tondo.ir.expr import Expr, Var
 from tondo.ir.node import Node, node
 from tondo.ir.types import TensorType, Type
 
@@ -117,6 +117,17 @@ class MatchShape(Operation):
 
 
 @node
+class BindDims(Operation):
+    """From here on the variables ``dims`` are dimensions: the elements of ``arg``, an int64 tensor of rank 0 or 1.
+
+    So a size may depend on the contents of a tensor. Its binding names no values; a negative element fails the call.
+    """
+
+    arg: Atom
+    dims: tuple[Var, ...]
+
+
+@node
 class Reinterpret(Operation):
     """The memory of ``arg`` seen in the shape of the bound variable; nothing is copied.
 
@@ -128,7 +139,10 @@ class Reinterpret(Operation):
 
 @node
 class GraphRegion(Node):
-    """Bindings with parameters and results; sees the values of the function around it."""
+    """Bindings with parameters and results; sees the values and dimensions of the function around it.
+
+    Dimensions that its parameters or bindings introduce are its own.
+    """
 
     params: tuple[GraphVar, ...]
     bindings: tuple[Binding, ...]
@@ -137,7 +151,10 @@ class GraphRegion(Node):
 
 @node
 class IfRegion(Operation):
-    """Run ``then`` or ``orelse`` (no parameters) by the boolean scalar tensor ``condition``."""
+    """Run ``then`` or ``orelse`` (no parameters) by the boolean tensor ``condition`` of one element.
+
+    Dimensions that are new in the types of the bound variables take the extents of the results of the branch taken.
+    """
 
     condition: Atom
     then: GraphRegion
@@ -149,7 +166,9 @@ class LoopRegion(Operation):
     """Run ``body`` at most ``trips`` times while its first result is true.
 
     Body parameters: iteration number, condition, carried values. Results: condition, carried values, scanned
-    values (stacked along a new first dimension).
+    values (stacked along a new first dimension). The shape of a carried value may change from trip to trip: dimensions
+    that are new in the type of its parameter take the extents of what it holds in this trip, and those that are new in
+    the type of the bound variable what it holds in the end.
     """
 
     trips: Atom | None

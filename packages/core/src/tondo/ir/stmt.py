@@ -135,6 +135,20 @@ class View(Stmt):
 
 
 @node
+class Reserve(Stmt):
+    """``buffer`` names the memory number ``slot`` of the call during ``body``; the memory grows until it holds it.
+
+    The contents of a slot last until the call of the entry function ends, also when the slot grows. So the same slot
+    may be named again, as a larger buffer or as another one.
+    """
+
+    buffer: Buffer
+    slot: Expr
+    body: Stmt
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@node
 class Evaluate(Stmt):
     """Evaluate an intrinsic for its effect (prefetch, fence, tile operations)."""
 

@@ -14,7 +14,7 @@ from tondo.ir.dtype import DType
 from tondo.ir.expr import Const, Expr, Var
 from tondo.ir.function import TensorFunction
 from tondo.ir.node import Node, rebuild, rewrite, walk
-from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, Stmt, View
+from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, Reserve, Stmt, View
 
 N = TypeVar("N", bound=Node)
 
@@ -63,7 +63,7 @@ def definitions(root: Node) -> tuple[list[Var], list[Buffer], list[str]]:
     for item in walk(root):
         if isinstance(item, (For, IterVar, Let)):
             variables.append(item.var)
-        elif isinstance(item, (Allocate, View)):
+        elif isinstance(item, (Allocate, Reserve, View)):
             buffers.append(item.buffer)
         elif isinstance(item, Block):
             blocks.append(item.name)

@@ -14,6 +14,7 @@ from tondo.diagnostics import suggest
 from tondo.ir import (
     Atom,
     Attrs,
+    BindDims,
     Binding,
     Call,
     CallDps,
@@ -35,6 +36,7 @@ from tondo.ir import (
     ShapeValue,
     TensorType,
     Type,
+    Var,
 )
 from tondo.script.parse_tensor import TensorReader
 
@@ -45,6 +47,7 @@ _OPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "call_graph": (),
     "shape_value": ("scalar",),
     "match_shape": (),
+    "bind_dims": (),
     "reinterpret": (),
     "if_region": (),
     "loop_region": (),
@@ -267,6 +270,8 @@ class ModuleReader(TensorReader):
             case "match_shape":
                 value, shape = self.positional(call, 2)
                 return MatchShape(self.atom(value), self.declared_shape(shape))
+            case "bind_dims":
+                return self._bind_dims(call)
             case "reinterpret":
                 return Reinterpret(self.atom(self.positional(call, 1)[0]))
             case "if_region":
@@ -276,6 +281,14 @@ class ModuleReader(TensorReader):
                 trips, condition, carried, body = self.positional(call, 4)
                 values = self._atoms(self.items(carried))
                 return LoopRegion(self._optional(trips), self._optional(condition), values, self._named_region(body))
+
+    def _bind_dims(self, call: ast.Call) -> BindDims:
+        value, names = self.positional(call, 2)
+        shape = self.declared_shape(names)
+        variables = tuple(dim for dim in shape if isinstance(dim, Var))
+        if len(variables) != len(shape):
+            self.fail(names, "expected names of dimensions", code="TND-S003")
+        return BindDims(self.atom(value), variables)
 
     def _callee(self, call: ast.Call) -> str:
         return self.text(call.args[0]) if call.args else self.fail(call, "expected a name")

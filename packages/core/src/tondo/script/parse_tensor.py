@@ -24,6 +24,7 @@ from tondo.ir import (
     IterVar,
     Let,
     Region,
+    Reserve,
     Seq,
     Stmt,
     Store,
@@ -38,7 +39,7 @@ from tondo.script.reader import Name
 
 _HEADS: Final = frozenset({"reads", "writes", "where", "attributes"})
 _ITERS: Final = frozenset({"spatial", "reduction"})
-_DEFINITIONS: Final = ("let", "allocate", "view")
+_DEFINITIONS: Final = ("let", "allocate", "reserve", "view")
 _EFFECTS: Final = ("store", "evaluate", "invoke", "invoke_packed")
 
 Wrap = Callable[[Stmt], Stmt]
@@ -118,7 +119,9 @@ class TensorReader(DeclarationReader):
             return None
         call = self.call(tree.value, *_DEFINITIONS)
         if call is None:
-            self.fail(tree, "expected 'let', 'allocate' or 'view'", help="to store, name an element: A[i] = ...")
+            self.fail(
+                tree, "expected 'let', 'allocate', 'reserve' or 'view'", help="to store, name an element: A[i] = ..."
+            )
         return self._defined(tree.targets[0].id, call)
 
     def _defined(self, name: str, call: ast.Call) -> Wrap:
@@ -135,6 +138,13 @@ class TensorReader(DeclarationReader):
             buffer = self.buffer_declaration(name, call, call.args)
             self.define(name, buffer)
             return lambda body: Allocate(buffer, body, span)
+        if call.func.id == "reserve":
+            if len(call.args) < 2:
+                self.fail(call, "expected the number of a slot and a shape")
+            slot = self.expr(call.args[0], INT64)
+            made = self.buffer_declaration(name, call, call.args[1:])
+            self.define(name, made)
+            return lambda body: Reserve(made, slot, body, span)
         if len(call.args) < 3:
             self.fail(call, "expected a base buffer, an offset in bytes and a shape")
         base, offset = self.buffer(call.args[0]), self.expr(call.args[1], INT64)

@@ -10,6 +10,7 @@ import numpy as np
 from tondo.ir import (
     Atom,
     Attrs,
+    BindDims,
     Binding,
     Call,
     CallDps,
@@ -125,6 +126,8 @@ class _GraphPrinter:
                 return [], f"shape_value({shape_text(operation.dims)}{', scalar=True' if operation.scalar else ''})"
             case MatchShape():
                 return [], f"match_shape({self.atom(operation.arg)}, {shape_text(operation.dims)})"
+            case BindDims():
+                return [], f"bind_dims({self.atom(operation.arg)}, {shape_text(operation.dims)})"
             case Reinterpret():
                 return [], f"reinterpret({self.atom(operation.arg)})"
             case IfRegion():

@@ -17,6 +17,7 @@ from tondo.ir import (
     Invoke,
     IterVar,
     Let,
+    Reserve,
     Seq,
     Stmt,
     Store,
@@ -67,7 +68,7 @@ def _suite(stmt: Stmt) -> list[str]:
     lines: list[str] = []
     while True:
         match stmt:
-            case Let() | Allocate() | View():
+            case Let() | Allocate() | View() | Reserve():
                 name, made = _definition(stmt)
                 lines.append(f"{name} = {made}")
                 stmt = stmt.body
@@ -95,7 +96,7 @@ def _lines(stmt: Stmt) -> list[str]:
         case If():
             lines = [f"if {expr_text(stmt.condition)}:", *_body(stmt.then)]
             return lines if stmt.orelse is None else [*lines, "else:", *_body(stmt.orelse)]
-        case Let() | Allocate() | View():
+        case Let() | Allocate() | View() | Reserve():
             return _scoped(stmt)
         case While():
             return [f"while {expr_text(stmt.condition)}:", *_body(stmt.body)]
@@ -110,7 +111,7 @@ def _lines(stmt: Stmt) -> list[str]:
             raise TypeError(type(stmt))
 
 
-def _definition(stmt: Let | Allocate | View) -> tuple[str, str]:
+def _definition(stmt: Let | Allocate | View | Reserve) -> tuple[str, str]:
     """Return the name that ``stmt`` defines and the call that says what it is."""
     match stmt:
         case Let():
@@ -118,16 +119,18 @@ def _definition(stmt: Let | Allocate | View) -> tuple[str, str]:
             return stmt.var.name, f"let({expr_text(stmt.value)}{typed})"
         case Allocate():
             return stmt.buffer.name, f"allocate({buffer_arguments(stmt.buffer)})"
+        case Reserve():
+            return stmt.buffer.name, f"reserve({expr_text(stmt.slot)}, {buffer_arguments(stmt.buffer)})"
         case View():
             place = f"{stmt.base.name}, {expr_text(stmt.offset)}"
             return stmt.buffer.name, f"view({place}, {buffer_arguments(stmt.buffer)})"
 
 
-def _scoped(stmt: Let | Allocate | View) -> list[str]:
+def _scoped(stmt: Let | Allocate | View | Reserve) -> list[str]:
     """Return definitions that end before the suite does, those directly inside one another as one ``with``."""
     items: list[str] = []
     body: Stmt = stmt
-    while isinstance(body, (Let, Allocate, View)):
+    while isinstance(body, (Let, Allocate, View, Reserve)):
         name, made = _definition(body)
         items.append(f"{made} as {name}")
         body = body.body

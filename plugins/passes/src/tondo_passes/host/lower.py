@@ -13,52 +13,49 @@ After::
         view t = workspace[0:]:  invoke f(n, x, w, t)
         view t = workspace[0:]:  invoke g(n, t, y)
 
+Branches and loops become statements around the calls of the inner functions that hold them (see
+:mod:`tondo_passes.host.control`). What the call itself finds out, the dimensions that depend on contents and the
+trips of loops, is written to one more output before the arena, the numbers; an output whose dimensions depend on
+contents is no parameter but a slot of the call, which the caller reads afterwards.
+
 The module's attributes then hold what an artifact's manifest needs: ``symbols`` (names), ``inputs`` and ``outputs``
-(name, dtype, shape), ``constants`` (names in the order of the parameters) and ``workspace`` (bytes). Refuses (TND-B004)
-control flow, calls of graph functions, in-place foreign functions and shapes that depend on contents, which have no
-host form, and a module without a ``main``.
+(name, dtype, shape, and the slot if there is one), ``constants`` (names in the order of the parameters),
+``workspace`` (bytes) and, if there are any, ``numbers`` (names of what the call finds out) and ``slots``. Refuses
+(TND-B004) what has no host form, and a module without a ``main``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
 from tondo.diagnostics import fail
 from tondo.ir import (
     CONSTANT,
+    INT64,
     UINT8,
-    Assert,
     Atom,
     Attrs,
-    Binding,
     Buffer,
-    CallDps,
-    CallPacked,
     Const,
     ConstantRef,
     Expr,
     GraphFunction,
     GraphVar,
-    Invoke,
     IRModule,
-    MatchShape,
-    Reinterpret,
+    LoopRegion,
     Seq,
-    Stmt,
     TensorFunction,
     TensorType,
     Var,
-    View,
-    all_of,
-    compare,
     seq,
-    substitute,
     walk,
 )
 from tondo_passes.graph.dead_code import prune
 from tondo_passes.graph.names import NameSupply
-from tondo_passes.host.plan_memory import aliases, scratch_buffers, scratch_name
+from tondo_passes.host.body import Lowering
+from tondo_passes.host.places import Memory, Place, Scope, Slot
+from tondo_passes.host.plan_memory import callee_of, symbols_of, trips_name, variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,149 +81,110 @@ class LowerHost:
 
 
 class _Host:
-    """The lowering of one graph function."""
+    """The lowering of the entry function."""
 
     def __init__(self, module: IRModule, graph: GraphFunction) -> None:
         self._module = module
         self._graph = graph
         self._symbols = symbols_of(graph)
         self._fresh = NameSupply([*module.functions, *(var.name for var in self._symbols)])
-        self._aliases = aliases(graph)
-        self._places, self._size = planned(graph)
-        self._arena = Buffer(self._fresh("workspace"), (self._size,), UINT8, align=64)
-        self._buffers: dict[Atom, Buffer] = {}
-        self._views: dict[Atom, Atom] = {}
-        self._inputs = [self._declare(param) for param in graph.params]
-        self._outputs = [self._declare(self._result(atom)) for atom in graph.results]
-        refs = dict.fromkeys(item for item in walk(graph) if isinstance(item, ConstantRef))
-        self._constants = list(refs)
-        for ref in refs:
-            self._buffers[ref] = Buffer(self._fresh(ref.name), ref.type.dims, ref.type.dtype, CONSTANT, align=64)
+        self._memory = Memory.of(graph)
+        self._arena = Buffer(self._fresh("workspace"), (self._memory.workspace,), UINT8, align=64)
+        self._inputs = [self._buffer(param) for param in graph.params]
+        self._results = [self._result(atom) for atom in graph.results]
+        self._outputs = [self._buffer(var) for var in self._results if self._is_static(var)]
+        refs = dict.fromkeys(item for each in module.graph_functions() for item in walk(each))
+        self._constants = {
+            ref: Buffer(self._fresh(ref.name), ref.type.dims, ref.type.dtype, CONSTANT, align=64)
+            for ref in refs
+            if isinstance(ref, ConstantRef)
+        }
+        self._cells = _cells(module, self._symbols)
+        self._numbers = Buffer(self._fresh("numbers"), (Const(len(self._cells)),), INT64)
 
     def lowered(self) -> IRModule:
-        steps = [step for binding in self._graph.bindings for step in self._binding(binding)]
+        lowering = Lowering(self._module, self._fresh, self._numbers, {name: i for i, name in enumerate(self._cells)})
+        scope = Scope(self._graph, self._memory, Place(self._arena))
+        for atom, buffer in [*zip(self._graph.params, self._inputs, strict=True), *self._constants.items()]:
+            lowering.own(scope, atom, buffer)
+        outputs = iter(self._outputs)
+        for var in self._results:
+            if self._is_static(var):
+                lowering.own(scope, var, next(outputs))
+            else:
+                scope.places[var] = Place(Slot(Const(self._memory.grown[var.name])))
+        steps = lowering.body(scope)
+        numbers = [self._numbers] if self._cells else []
         params = (
             *self._symbols,
             *self._inputs,
-            *(self._buffers[ref] for ref in self._constants),
+            *self._constants.values(),
             *self._outputs,
+            *numbers,
             self._arena,
         )
         host = TensorFunction(
             "main",
             params,
             seq(*steps) if steps else Seq(()),
-            len(self._outputs) + 1,
+            len(self._outputs) + len(numbers) + 1,
             Attrs(kind="host", exported=True),
             self._graph.span,
         )
-        module = self._module.with_functions([host])
+        kept = [function for function in self._module.functions.values() if isinstance(function, TensorFunction)]
+        module = IRModule.of(*kept, *lowering.made, host, constants=self._module.constants, attrs=self._module.attrs)
         return module.with_attrs(Attrs({**module.attrs, **self._interface()}))
 
     def _interface(self) -> Attrs:
         inputs = self._names("input_names", [param.name for param in self._graph.params])
-        outputs = self._names("output_names", [self._result(atom).name for atom in self._graph.results])
-        return Attrs(
+        outputs = self._names("output_names", [var.name for var in self._results])
+        interface = Attrs(
             symbols=tuple(var.name for var in self._symbols),
             inputs=tuple(_entry(name, param.tensor) for name, param in zip(inputs, self._graph.params, strict=True)),
-            outputs=tuple(
-                _entry(name, self._result(atom).tensor) for name, atom in zip(outputs, self._graph.results, strict=True)
-            ),
+            outputs=tuple(self._output(name, var) for name, var in zip(outputs, self._results, strict=True)),
             constants=tuple(ref.name for ref in self._constants),
-            workspace=self._size,
+            workspace=self._memory.workspace,
         )
+        return interface.with_(numbers=self._cells, slots=_slots(self._module)) if self._cells else interface
+
+    def _output(self, name: str, var: GraphVar) -> Attrs:
+        entry = _entry(name, var.tensor)
+        return entry if self._is_static(var) else entry.with_(slot=self._memory.grown[var.name])
 
     def _names(self, attribute: str, default: Sequence[str]) -> Sequence[str]:
         names = self._graph.attrs.get(attribute, tuple(default))
         assert isinstance(names, tuple)
         return [str(name) for name in names]
 
-    def _declare(self, var: GraphVar) -> Buffer:
-        buffer = Buffer(self._fresh(var.name), var.tensor.dims, var.tensor.dtype)
-        self._buffers[var] = buffer
-        return buffer
+    def _buffer(self, var: GraphVar) -> Buffer:
+        return Buffer(self._fresh(var.name), var.tensor.dims, var.tensor.dtype)
+
+    def _is_static(self, var: GraphVar) -> bool:
+        return variables(var.type) <= set(self._symbols)
 
     def _result(self, atom: Atom) -> GraphVar:
         if not isinstance(atom, GraphVar) or atom in self._graph.params or self._graph.results.count(atom) > 1:
             fail("TND-B004", "a result of 'main' is not computed by it", help="run graph.own_results before host.lower")
         return atom
 
-    def _binding(self, binding: Binding) -> list[Stmt]:
-        operation = binding.operation
-        if not isinstance(operation, (CallDps, CallPacked, MatchShape, Reinterpret)):
-            self._refuse(binding, f"{type(operation).__name__} is control flow or a call of a graph function")
-        unknown = {item.name for item in walk(binding) if isinstance(item, Var) and item not in self._symbols}
-        if unknown:
-            self._refuse(binding, f"the dimension {', '.join(sorted(unknown))} depends on the contents of a tensor")
-        match operation:
-            case CallDps():
-                return [self._call(binding, operation)]
-            case CallPacked():
-                return [self._call_packed(binding, operation)]
-            case MatchShape():
-                return self._match_shape(binding, operation)
-            case Reinterpret():
-                self._views[binding.var] = operation.arg
-                return []
 
-    def _refuse(self, binding: Binding, reason: str) -> NoReturn:
-        notes = [] if binding.source is None else [f"it comes from {binding.source}"]
-        fail("TND-B004", f"{reason}, which has no host form", notes=notes)
-
-    def _call(self, binding: Binding, call: CallDps) -> Stmt:
-        callee = self._module.tensor(call.function)
-        used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
-        given = dict(zip(callee.scalars, call.scalars, strict=True))
-        scratch = [
-            (Buffer(self._fresh(buffer.name), substitute(buffer, given).shape, buffer.dtype), scratch_name(binding, i))
-            for i, buffer in enumerate(scratch_buffers(callee))
-        ]
-        args = (*call.scalars, *used, *(buffer for buffer, _ in scratch))
-        return self._viewed([*call.args, *binding.vars], scratch, Invoke(call.function, args, False, binding.span))
-
-    def _call_packed(self, binding: Binding, call: CallPacked) -> Stmt:
-        if call.effect == "inplace":
-            self._refuse(binding, f"'{call.name}' works in place")
-        used = [self._buffer(atom) for atom in (*call.args, *binding.vars)]
-        return self._viewed([*call.args, *binding.vars], [], Invoke(call.name, tuple(used), True, binding.span))
-
-    def _viewed(self, atoms: Sequence[Atom], scratch: Sequence[tuple[Buffer, str]], stmt: Stmt) -> Stmt:
-        """Wrap ``stmt`` in the views of the arena that it uses."""
-        for buffer, name in scratch:
-            stmt = View(buffer, self._arena, self._places[name], stmt)
-        for atom in dict.fromkeys(atoms):
-            root = self._aliases.get(atom, atom) if isinstance(atom, GraphVar) else None
-            if root is not None and root.name in self._places:
-                stmt = View(self._buffer(atom), self._arena, self._places[root.name], stmt)
-            elif self._buffer(atom) != (base := self._base(atom)):
-                stmt = View(self._buffer(atom), base, Const(0), stmt)
-        return stmt
-
-    def _base(self, atom: Atom) -> Buffer:
-        """Return the buffer that ``atom`` is a view of, through any number of views; its own if it is none."""
-        while atom in self._views:
-            atom = self._views[atom]
-        return self._buffer(atom)
-
-    def _match_shape(self, binding: Binding, match: MatchShape) -> list[Stmt]:
-        have = match.arg.tensor.dims
-        self._buffers[binding.var] = self._buffer(match.arg)
-        self._views[binding.var] = match.arg
-        wrong = [compare("eq", a, b) for a, b in zip(have, match.dims, strict=True) if a != b]
-        condition = all_of(wrong)
-        return [] if condition is None else [Assert(condition, f"shape of '{binding.var.name}' is not as declared")]
-
-    def _buffer(self, atom: Atom) -> Buffer:
-        if atom not in self._buffers:
-            assert isinstance(atom, GraphVar)
-            self._declare(atom)
-        return self._buffers[atom]
+def _cells(module: IRModule, symbols: Sequence[Var]) -> tuple[str, ...]:
+    """Return the names of the numbers that a call finds out: further dimensions, and the trips of loops."""
+    given = {var.name for var in symbols}
+    names: dict[str, None] = {}
+    for graph in module.graph_functions():
+        body = [graph.params, graph.results]
+        found = {var.name for atoms in body for atom in atoms for var in variables(atom)}
+        found.update(var.name for binding in graph.bindings for var in variables(binding))
+        names.update(dict.fromkeys(sorted(found - given)))
+        loops = [binding.operation for binding in graph.bindings if isinstance(binding.operation, LoopRegion)]
+        names.update((trips_name(callee_of(loop.body)), None) for loop in loops)
+    return tuple(names)
 
 
-def symbols_of(graph: GraphFunction) -> tuple[Var, ...]:
-    """Return the symbolic dimensions of the parameters of ``graph``, by name."""
-    found = {item for param in graph.params for item in walk(param.type) if isinstance(item, Var)}
-    return tuple(sorted(found, key=lambda var: var.name))
+def _slots(module: IRModule) -> int:
+    """Return how many slots the plans of all functions use."""
+    return max((Memory.of(graph).slots for graph in module.graph_functions()), default=0)
 
 
 def _entry(name: str, type_: TensorType) -> Attrs:
@@ -235,17 +193,5 @@ def _entry(name: str, type_: TensorType) -> Attrs:
 
 def planned(graph: GraphFunction) -> tuple[dict[str, Expr], Expr]:
     """Return the offsets and the size of the arena that ``host.plan_memory`` has written down."""
-    memory = graph.attrs.get("memory")
-    if not isinstance(memory, Attrs):
-        fail("TND-B004", f"the memory of '{graph.name}' is not planned", help="run host.plan_memory before host.lower")
-    places: dict[str, Expr] = {}
-    entries, size = memory["places"], memory["workspace"]
-    assert isinstance(entries, tuple)
-    assert isinstance(size, Expr)
-    for entry in entries:
-        assert isinstance(entry, tuple)
-        name, offset = entry
-        assert isinstance(name, str)
-        assert isinstance(offset, Expr)
-        places[name] = offset
-    return places, size
+    memory = Memory.of(graph)
+    return memory.places, memory.workspace

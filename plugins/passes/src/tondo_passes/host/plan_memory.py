@@ -1,59 +1,65 @@
-"""``host.plan_memory``: every intermediate tensor gets a place in one arena; memory is reused when its value is dead.
+"""``host.plan_memory``: every intermediate tensor gets a place in memory that is reused when its value is dead.
 
-After the pass the attribute ``memory`` of each graph function holds ``places`` (pairs of a value's name and its byte
-offset) and ``workspace`` (the size of the arena in bytes); both are expressions over the symbolic dimensions. The
-scratch buffers of a kernel (see ``tensor.lift_workspace``) are planned like values that live during one call, under
-the names that :func:`scratch_name` gives.
+After the pass the attribute ``memory`` of each graph function holds
 
-Values of constant size are packed by offset (largest first, lowest free gap). Values of symbolic size share slots
-behind them: a slot is as large as the largest of its values; a value prefers a slot whose size provably bounds its own.
-Offsets and sizes are balanced trees, however many slots there are: readers of these expressions may limit their depth.
-Refuses (TND-B004) values that are no tensors of known rank.
+* ``places``: pairs of a value's name and its byte offset in the arena, and ``workspace``, the size of the arena in
+  bytes; both are expressions over the dimensions that are known when the function begins. The arena of an inner
+  function is part of the arena around it;
+* ``blocks``: slots of the call with their sizes, one for the values whose dimensions become known at the same point
+  of the function, and ``slotted``: a value's name, the number of its slot and its byte offset in it;
+* ``grown``: names of values with slots of their own (two for a carried value), since their dimensions are known only
+  when they are made.
+
+Names that are no values' stand for what else needs memory: the scratch buffers of a kernel (see
+``tensor.lift_workspace`` and :func:`scratch_name`), the arena of an inner function (:func:`inner_name`), the
+state of a loop (:func:`state_name`) and the two halves between which a carried value goes back and forth
+(:func:`area_name`). Refuses (TND-B004) values that are no tensors of known rank and calls of graph functions that
+are not inner ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from tondo.arith import Analyzer
 from tondo.diagnostics import fail
-from tondo.interp.expressions import evaluate_expr
 from tondo.ir import (
     Attrs,
+    BindDims,
     Binding,
     Buffer,
     CallDps,
+    CallGraph,
     Const,
     Expr,
     GraphFunction,
+    GraphRegion,
     GraphVar,
+    IfRegion,
     IRModule,
+    LoopRegion,
     MatchShape,
     Reinterpret,
     TensorFunction,
     TensorType,
     Var,
-    add,
-    floordiv,
-    maximum,
     mul,
     substitute,
     walk,
 )
+from tondo_passes.host.arena import ALIGNMENT, Value, arrange, byte_size, order_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
+    from tondo.ir import AttrValue, Node
     from tondo.passes import PassContext
-
-ALIGNMENT: Final = 64
-_POINTS: Final = 8
 
 
 @dataclass(frozen=True)
 class PlanMemory:
-    """Plan the arena of every graph function."""
+    """Plan the memory of every graph function."""
 
     name: ClassVar[str] = "host.plan_memory"
     requires: ClassVar[frozenset[str]] = frozenset({"defined"})
@@ -62,25 +68,47 @@ class PlanMemory:
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with the attribute ``memory`` on its graph functions."""
         lows = {name: low for name, (low, _) in context.dimensions.items()}
-        return module.with_functions(_plan(function, module, lows) for function in module.graph_functions())
+        planner = _Planner(module, lows)
+        for function in module.graph_functions():
+            if function.attrs.get("inner") is not True:
+                planner.plan(function, frozenset(symbols_of(function)), own_results=False)
+        return module.with_functions(planner.planned)
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """Something that needs memory from its ``first`` to its ``last`` use (positions of bindings, inclusive)."""
+def symbols_of(graph: GraphFunction) -> tuple[Var, ...]:
+    """Return the symbolic dimensions of the parameters of ``graph``, by name."""
+    found = {item for param in graph.params for item in variables(param.type)}
+    return tuple(sorted(found, key=lambda var: var.name))
 
-    name: str
-    size: Expr
-    first: int
-    last: int
 
-    def overlaps(self, other: _Value) -> bool:
-        return self.first <= other.last and other.first <= self.last
+def variables(root: Node) -> set[Var]:
+    """Return the dimension variables in ``root``."""
+    return {item for item in walk(root) if isinstance(item, Var)}
 
 
 def scratch_name(binding: Binding, index: int) -> str:
     """Return the name under which the ``index``-th scratch buffer of a call is planned."""
     return f"{binding.vars[0].name}.scratch{index}"
+
+
+def inner_name(function: str) -> str:
+    """Return the name under which the arena of the inner function ``function`` is planned."""
+    return f"{function}.arena"
+
+
+def state_name(function: str) -> str:
+    """Return the name under which the state of the loop whose body is ``function`` is planned."""
+    return f"{function}.state"
+
+
+def trips_name(function: str) -> str:
+    """Return the name of the number of trips that the loop whose body is ``function`` has made."""
+    return f"{function}.trips"
+
+
+def area_name(var: GraphVar) -> str:
+    """Return the name under which the memory of a carried value is planned; ``var`` is its value after the loop."""
+    return f"{var.name}.area"
 
 
 def scratch_buffers(function: TensorFunction) -> tuple[Buffer, ...]:
@@ -89,99 +117,23 @@ def scratch_buffers(function: TensorFunction) -> tuple[Buffer, ...]:
     return function.buffers[len(function.buffers) - int(str(count)) :] if count else ()
 
 
-def byte_size(shape: Iterable[Expr], width: int) -> Expr:
-    """Return the bytes of a tensor, rounded up to the alignment."""
-    total: Expr = Const(width)
-    for extent in shape:
-        total = mul(total, extent)
-    return mul(floordiv(add(total, ALIGNMENT - 1), ALIGNMENT), ALIGNMENT)
+def called(region: GraphRegion) -> Binding:
+    """Return the call that an outlined region consists of.
+
+    Raises:
+        TondoError: TND-B004 if the region is something else.
+    """
+    (binding,) = region.bindings if len(region.bindings) == 1 else (None,)
+    if binding is None or not isinstance(binding.operation, CallGraph):
+        fail("TND-B004", "a region is not outlined", help="run graph.outline_regions before host.plan_memory")
+    return binding
 
 
-def _plan(function: GraphFunction, module: IRModule, lows: Mapping[str, int]) -> GraphFunction:
-    values = _values(function, module)
-    static = [value for value in values if isinstance(value.size, Const)]
-    symbolic = [value for value in values if not isinstance(value.size, Const)]
-    places, used = _pack(static)
-    slots = _share(symbolic, _order(function, lows))
-    offsets = _prefix_sums([Const(used), *(slot.size for slot in slots)])
-    for slot, offset in zip(slots, offsets[1:], strict=False):
-        places.update({value.name: offset for value in slot.values})
-    memory = Attrs(places=tuple(places.items()), workspace=offsets[-1])
-    return replace(function, attrs=function.attrs.with_(memory=memory))
-
-
-def _prefix_sums(sizes: Sequence[Expr]) -> list[Expr]:
-    """Return 0, sizes[0], sizes[0] + sizes[1], ...: trees of logarithmic depth that share their parts."""
-    sums: list[Expr] = [Const(0)]
-    parts: list[tuple[int, Expr]] = []  # sums of 2**k neighbours, the longest first, as the bits of a counter
-    for size in sizes:
-        parts.append((1, size))
-        while len(parts) > 1 and parts[-2][0] == parts[-1][0]:
-            (count, left), (_, right) = parts[-2:]
-            parts[-2:] = [(2 * count, add(left, right))]
-        total: Expr = Const(0)
-        for _, part in reversed(parts):
-            total = add(part, total)
-        sums.append(total)
-    return sums
-
-
-def _balanced(combine: Callable[[Expr, Expr], Expr], items: Sequence[Expr]) -> Expr:
-    """Return ``combine`` over ``items`` as a tree of logarithmic depth."""
-    if len(items) == 1:
-        return items[0]
-    middle = len(items) // 2
-    return combine(_balanced(combine, items[:middle]), _balanced(combine, items[middle:]))
-
-
-def _values(function: GraphFunction, module: IRModule) -> list[_Value]:
-    results = {atom for atom in function.results if isinstance(atom, GraphVar)}
-    root = aliases(function)
-    last: dict[GraphVar, int] = {}
-    for position, binding in enumerate(function.bindings):
-        for item in walk(binding.operation):
-            if isinstance(item, GraphVar):
-                last[root.get(item, item)] = position
-    values: list[_Value] = []
-    for position, binding in enumerate(function.bindings):
-        if not isinstance(binding.operation, (MatchShape, Reinterpret)):
-            values.extend(
-                _Value(var.name, _size(binding, var), position, last.get(var, position))
-                for var in binding.vars
-                if var not in results
-            )
-        if isinstance(binding.operation, CallDps):
-            values.extend(_scratch(binding, binding.operation, module, position))
-    return values
-
-
-def _size(binding: Binding, var: GraphVar) -> Expr:
-    if isinstance(var.type, TensorType) and var.type.shape is not None:
-        return byte_size(var.type.shape, var.type.dtype.bytes)
-    return fail(
-        "TND-B004",
-        f"'{var.name}' is not a tensor of known rank, so that its memory cannot be planned",
-        notes=[] if binding.source is None else [f"it comes from {binding.source}"],
-    )
-
-
-def _scratch(binding: Binding, call: CallDps, module: IRModule, position: int) -> list[_Value]:
-    callee = module.tensor(call.function)
-    scalars: dict[Var, Expr] = dict(zip(callee.scalars, call.scalars, strict=True))
-    return [
-        _Value(
-            scratch_name(binding, i),
-            byte_size(_evaluated(buffer.shape, scalars), buffer.dtype.bytes),
-            position,
-            position,
-        )
-        for i, buffer in enumerate(scratch_buffers(callee))
-    ]
-
-
-def _evaluated(shape: tuple[Expr, ...], scalars: dict[Var, Expr]) -> list[Expr]:
-    from_callee = Analyzer()
-    return [from_callee.simplify(substitute(extent, scalars)) for extent in shape]
+def callee_of(region: GraphRegion) -> str:
+    """Return the name of the inner function that an outlined region calls."""
+    call = called(region).operation
+    assert isinstance(call, CallGraph)
+    return call.function
 
 
 def aliases(function: GraphFunction) -> dict[GraphVar, GraphVar]:
@@ -194,105 +146,195 @@ def aliases(function: GraphFunction) -> dict[GraphVar, GraphVar]:
     return root
 
 
-def _pack(values: list[_Value]) -> tuple[dict[str, Expr], int]:
-    """Place values of constant size: largest first, each at the lowest offset that is free while it lives."""
-    placed: list[tuple[int, int, _Value]] = []
-    places: dict[str, Expr] = {}
-    top = 0
-    for value in sorted(values, key=_constant_size, reverse=True):
-        size = _constant_size(value)
-        offset = 0
-        for begin, end, other in sorted(placed, key=lambda item: item[0]):
-            if value.overlaps(other) and begin < offset + size and offset < end:
-                offset = end
-        placed.append((offset, offset + size, value))
-        places[value.name] = Const(offset)
-        top = max(top, offset + size)
-    return places, top
+def introduced(binding: Binding) -> set[Var]:
+    """Return the dimensions that ``binding`` may introduce: those of the types of its variables, or bound by it."""
+    found = {var for result in binding.vars for var in variables(result.type)}
+    if isinstance(binding.operation, (BindDims, MatchShape)):
+        found |= {var for dim in binding.operation.dims for var in variables(dim)}
+    return found
 
 
-def _constant_size(value: _Value) -> int:
-    assert isinstance(value.size, Const)
-    return int(value.size.value)
+@dataclass(slots=True)
+class _Plan:
+    """The plan of one graph function in the making.
 
-
-@dataclass
-class _Order:
-    """Knows which sizes are not larger than which, proven for all values of the symbolic dimensions."""
-
-    analyzer: Analyzer
-    points: Sequence[Mapping[Var, int]]
-    """Some values of the dimensions; they refute most questions before a proof is tried."""
-    known: dict[tuple[Expr, Expr], bool] = field(default_factory=dict[tuple[Expr, Expr], bool])
-    sampled: dict[Expr, tuple[int, ...]] = field(default_factory=dict[Expr, "tuple[int, ...]"])
-
-    def samples(self, size: Expr) -> tuple[int, ...]:
-        if size not in self.sampled:
-            self.sampled[size] = tuple(_number(size, point) for point in self.points)
-        return self.sampled[size]
-
-    def fits(self, size: Expr, into: Expr) -> bool:
-        key = (size, into)
-        if key not in self.known:
-            possible = all(a <= b for a, b in zip(self.samples(size), self.samples(into), strict=True))
-            self.known[key] = size == into or (possible and self.analyzer.prove(size <= into))
-        return self.known[key]
-
-
-def _number(size: Expr, point: Mapping[Var, int]) -> int:
-    """Return ``size`` at ``point``; dimensions that it does not name are 1."""
-    unknown = {item: 1 for item in walk(size) if isinstance(item, Var) and item not in point}
-    return int(evaluate_expr(size, {**unknown, **point}))
-
-
-@dataclass
-class _Slot:
-    """Memory that values use one after the other; it is as large as the largest of ``sizes``."""
-
-    sizes: list[Expr]
-    values: list[_Value]
-
-    @property
-    def size(self) -> Expr:
-        return _balanced(maximum, self.sizes)
-
-    def is_free(self, value: _Value) -> bool:
-        return not any(value.overlaps(other) for other in self.values)
-
-    def take(self, value: _Value, order: _Order) -> None:
-        self.values.append(value)
-        if not any(order.fits(value.size, size) for size in self.sizes):
-            self.sizes = [size for size in self.sizes if not order.fits(size, value.size)] + [value.size]
-
-
-def _share(values: list[_Value], order: _Order) -> list[_Slot]:
-    """Give every value a slot: one that bounds it, else one that it bounds, else any that is free, else a new one.
-
-    Values that are large at usual dimensions come first, so that the others find slots that bound them.
+    Attributes:
+        epochs: by dimension, when it becomes known: 0 before the function begins, then counted along the function.
+        values: what needs memory, with its epoch.
+        grown: names of values with slots of their own.
     """
-    slots: list[_Slot] = []
-    for value in sorted(values, key=lambda value: order.samples(value.size)[-1], reverse=True):
-        free = [slot for slot in slots if slot.is_free(value)]
-        bounding = (slot for slot in free if any(order.fits(value.size, size) for size in slot.sizes))
-        bounded = (slot for slot in free if all(order.fits(size, value.size) for size in slot.sizes))
-        found = next(bounding, None) or next(bounded, None) or next(iter(free), None)
-        if found is None:
-            slots.append(_Slot([value.size], [value]))
+
+    epochs: dict[Var, int]
+    values: list[tuple[int, Value]] = field(default_factory=list["tuple[int, Value]"])
+    grown: dict[str, int] = field(default_factory=dict[str, int])
+    epoch: int = 0
+
+    def know(self, dims: set[Var]) -> set[Var]:
+        """Dimensions are known from here on; return those that were not before."""
+        new = dims - self.epochs.keys()
+        if new:
+            self.epoch += 1
+            self.epochs.update(dict.fromkeys(new, self.epoch))
+        return new
+
+    def need(self, value: Value) -> None:
+        """Plan ``value``, whose dimensions are known."""
+        self.values.append((max((self.epochs[var] for var in variables(value.size)), default=0), value))
+
+
+class _Planner:
+    def __init__(self, module: IRModule, lows: Mapping[str, int]) -> None:
+        self._module = module
+        self._lows = lows
+        self._slots = 0
+        self.planned: list[GraphFunction] = []
+
+    def plan(self, function: GraphFunction, known: frozenset[Var], *, own_results: bool = True) -> Expr:
+        """Plan ``function`` and return the bytes of its arena.
+
+        ``own_results`` are those that its caller places; else results of unknown size get slots here.
+        """
+        plan = _Plan(dict.fromkeys(known, 0))
+        plan.know({var for param in function.params for var in variables(param.type)})
+        results = {atom for atom in function.results if isinstance(atom, GraphVar)}
+        last = _last_uses(function)
+        for position, binding in enumerate(function.bindings):
+            before = frozenset(plan.epochs)
+            new = plan.know(introduced(binding))
+            self._inner(binding, position, before, plan, last)
+            if isinstance(binding.operation, (MatchShape, Reinterpret)):
+                continue
+            for var in binding.vars:
+                if var in results and (own_results or variables(var.type) <= known):
+                    continue
+                if var not in results and _is_carried(binding, var):
+                    continue
+                made_inside = isinstance(binding.operation, (IfRegion, LoopRegion)) and new & variables(var.type)
+                grown = var in results or bool(made_inside)
+                self._place(binding, var, plan, (position, last.get(var, position)), grown=grown)
+        memory, size = self._arranged(plan)
+        self.planned.append(replace(function, attrs=function.attrs.with_(memory=memory)))
+        return size
+
+    def _place(self, binding: Binding, var: GraphVar, plan: _Plan, life: tuple[int, int], *, grown: bool) -> None:
+        """Plan the memory of ``var``, which is no result that the caller places."""
+        size = _size(binding, var)
+        if grown:
+            plan.grown[var.name] = self._slot()
         else:
-            found.take(value, order)
-    return slots
+            plan.need(Value(var.name, size, *life))
+
+    def _inner(
+        self, binding: Binding, position: int, known: frozenset[Var], plan: _Plan, last: Mapping[GraphVar, int]
+    ) -> None:
+        """Plan what the operation of ``binding`` needs besides its results."""
+        match binding.operation:
+            case CallDps() as call:
+                for value in _scratch(binding, call, self._module, position):
+                    plan.need(value)
+            case IfRegion(then=then, orelse=orelse):
+                for region in (then, orelse):
+                    self._arena(callee_of(region), position, known, plan)
+            case LoopRegion() as loop:
+                self._loop(binding, loop, position, known, plan, last)
+            case CallGraph(function=name):
+                fail("TND-B004", f"'{name}' is called as a function", help="run graph.inline_calls before")
+            case _:
+                pass
+
+    def _arena(self, name: str, position: int, known: frozenset[Var], plan: _Plan) -> None:
+        size = self.plan(self._module.graph(name), known)
+        plan.need(Value(inner_name(name), size, position, position))
+
+    def _loop(
+        self,
+        binding: Binding,
+        loop: LoopRegion,
+        position: int,
+        known: frozenset[Var],
+        plan: _Plan,
+        last: Mapping[GraphVar, int],
+    ) -> None:
+        name = callee_of(loop.body)
+        self._arena(name, position, known, plan)
+        plan.need(Value(state_name(name), Const(ALIGNMENT), position, position))
+        for var, param in zip(binding.vars, loop.body.params[2:], strict=False):
+            if variables(param.type) <= known:
+                size = mul(_size(binding, param), 2)
+                plan.need(Value(area_name(var), size, position, last.get(var, position)))
+            else:
+                plan.grown[area_name(var)] = self._slot()
+                self._slot()
+
+    def _slot(self) -> int:
+        self._slots += 1
+        return self._slots - 1
+
+    def _arranged(self, plan: _Plan) -> tuple[Attrs, Expr]:
+        places: tuple[AttrValue, ...] = ()
+        workspace: Expr = Const(0)
+        blocks: list[AttrValue] = []
+        slotted: list[AttrValue] = []
+        lows = {var.name: 0 for var, epoch in plan.epochs.items() if epoch} | dict(self._lows)
+        for epoch in range(plan.epoch + 1):
+            values = [value for when, value in plan.values if when == epoch]
+            found, size = arrange(values, order_of({var for value in values for var in variables(value.size)}, lows))
+            if epoch == 0:
+                places, workspace = tuple(found.items()), size
+            elif values:
+                slot = self._slot()
+                blocks.append((slot, size))
+                slotted.extend((name, slot, offset) for name, offset in found.items())
+        memory = Attrs(
+            places=places,
+            workspace=workspace,
+            blocks=tuple(blocks),
+            slotted=tuple(slotted),
+            grown=tuple(plan.grown.items()),
+        )
+        return memory, workspace
 
 
-def _order(function: GraphFunction, lows: Mapping[str, int]) -> _Order:
-    """Return the order of sizes, given the least values of the symbolic dimensions (1 where nothing else is said)."""
-    analyzer = Analyzer()
-    names = {item for param in function.params for item in walk(param.type) if isinstance(item, Var)}
-    variables = sorted(names, key=lambda item: item.name)
-    least = {var: lows.get(var.name, 1) for var in variables}
-    for var, low in least.items():
-        analyzer = analyzer.assume(var >= low)
-    spread = [
-        {var: low + (389 * i + 7919 * turn * (i + 1)) % 1009 for i, (var, low) in enumerate(least.items())}
-        for turn in range(_POINTS)
+def _last_uses(function: GraphFunction) -> dict[GraphVar, int]:
+    root = aliases(function)
+    last: dict[GraphVar, int] = {}
+    for position, binding in enumerate(function.bindings):
+        for item in walk(binding.operation):
+            if isinstance(item, GraphVar):
+                last[root.get(item, item)] = position
+    return last
+
+
+def _is_carried(binding: Binding, var: GraphVar) -> bool:
+    """Whether ``var`` is a carried value after its loop, which stays where the loop left it."""
+    loop = binding.operation
+    return isinstance(loop, LoopRegion) and var in binding.vars[: len(loop.carried)]
+
+
+def _size(binding: Binding, var: GraphVar) -> Expr:
+    if isinstance(var.type, TensorType) and var.type.shape is not None:
+        return byte_size(var.type.shape, var.type.dtype.bytes)
+    return fail(
+        "TND-B004",
+        f"'{var.name}' is not a tensor of known rank, so that its memory cannot be planned",
+        notes=[] if binding.source is None else [f"it comes from {binding.source}"],
+    )
+
+
+def _scratch(binding: Binding, call: CallDps, module: IRModule, position: int) -> list[Value]:
+    callee = module.tensor(call.function)
+    scalars: dict[Var, Expr] = dict(zip(callee.scalars, call.scalars, strict=True))
+    return [
+        Value(
+            scratch_name(binding, i),
+            byte_size(_evaluated(buffer.shape, scalars), buffer.dtype.bytes),
+            position,
+            position,
+        )
+        for i, buffer in enumerate(scratch_buffers(callee))
     ]
-    return _Order(analyzer, (least, *spread, {var: low + 63 for var, low in least.items()}))
+
+
+def _evaluated(shape: tuple[Expr, ...], scalars: dict[Var, Expr]) -> list[Expr]:
+    from_callee = Analyzer()
+    return [from_callee.simplify(substitute(extent, scalars)) for extent in shape]

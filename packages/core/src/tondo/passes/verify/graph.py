@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from tondo.arith import Analyzer, Interval
 from tondo.ir import (
     BOOL,
+    INT64,
     Atom,
+    BindDims,
     Binding,
     Call,
     CallDps,
@@ -83,7 +85,7 @@ def _arguments(binding: Binding) -> tuple[Atom, ...]:
     match binding.operation:
         case Call() | CallDps() | CallPacked() | CallGraph():
             return binding.operation.args
-        case MatchShape() | Reinterpret():
+        case MatchShape() | Reinterpret() | BindDims():
             return (binding.operation.arg,)
         case IfRegion():
             return (binding.operation.condition,)
@@ -128,6 +130,8 @@ def _check_calls(module: IRModule, function: GraphFunction) -> Iterator[Finding]
                 yield from _placed(_call_dps(module, binding, binding.operation), binding)
             case CallGraph():
                 yield from _placed(_call_graph(module, binding, binding.operation), binding)
+            case BindDims():
+                yield from _placed(_bind_dims(binding, binding.operation), binding)
             case Reinterpret():
                 yield from _placed(_reinterpret(binding, binding.operation), binding)
             case _:
@@ -184,6 +188,16 @@ def _call_graph(module: IRModule, binding: Binding, call: CallGraph) -> Iterator
                 yield f"'{param.name}' of '{call.function}' and '{atom.name}' differ in dtype"
         elif param.type != atom.type:
             yield f"'{param.name}' of '{call.function}' and '{atom.name}' differ in type"
+
+
+def _bind_dims(binding: Binding, operation: BindDims) -> Iterator[str]:
+    kind = operation.arg.type
+    if binding.vars:
+        yield f"dimensions are bound, not {len(binding.vars)} values"
+    if not isinstance(kind, TensorType) or kind.dtype != INT64:
+        yield f"'{operation.arg.name}', which gives dimensions, is no int64 tensor"
+    elif kind.shape is not None and kind.shape not in {(), (Const(len(operation.dims)),)}:
+        yield f"'{operation.arg.name}' does not have {len(operation.dims)} elements"
 
 
 def _reinterpret(binding: Binding, operation: Reinterpret) -> Iterator[str]:

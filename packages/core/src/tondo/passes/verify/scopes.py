@@ -20,6 +20,7 @@ from tondo.ir import (
     Let,
     Load,
     Region,
+    Reserve,
     Seq,
     Stmt,
     Store,
@@ -64,6 +65,10 @@ class _Walker:
             case Block():
                 yield from self.block(stmt, scope)
             case Allocate():
+                yield from self.fresh_buffer(stmt.buffer, scope, stmt.span)
+                yield from self.stmt(stmt.body, scope.with_buffer(stmt.buffer))
+            case Reserve():
+                yield from self.exprs((stmt.slot,), scope, stmt.span)
                 yield from self.fresh_buffer(stmt.buffer, scope, stmt.span)
                 yield from self.stmt(stmt.body, scope.with_buffer(stmt.buffer))
             case View():

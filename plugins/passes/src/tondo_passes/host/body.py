@@ -1,0 +1,142 @@
+"""The bindings of a graph function as statements of the host function.
+
+Every value has a place in memory; a call becomes an :class:`Invoke` inside the views that name the memory of its
+arguments. A dimension that depends on contents is a number in memory: it is written where it becomes known, and read
+wherever it occurs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from tondo.diagnostics import fail
+from tondo.ir import (
+    Assert,
+    BindDims,
+    Binding,
+    Buffer,
+    CallDps,
+    CallPacked,
+    Const,
+    Expr,
+    If,
+    IfRegion,
+    Invoke,
+    LoopRegion,
+    MatchShape,
+    Reinterpret,
+    Stmt,
+    Var,
+    all_of,
+    compare,
+    logical_or,
+    seq,
+    substitute,
+)
+from tondo_passes.host.control import branch, loop
+from tondo_passes.host.emitter import Emitter
+from tondo_passes.host.plan_memory import introduced, scratch_buffers, scratch_name, variables
+
+if TYPE_CHECKING:
+    from tondo_passes.host.places import Scope
+
+
+class Lowering(Emitter):
+    """The lowering of an entry function and of the inner functions that it calls."""
+
+    def body(self, scope: Scope) -> list[Stmt]:
+        """Return the statements of the function of ``scope``."""
+        scope.known |= {var for param in scope.function.params for var in variables(param.type)}
+        steps: list[Stmt] = []
+        for binding in scope.function.bindings:
+            steps.extend(self._binding(scope, binding))
+            scope.known |= introduced(binding)
+        return steps
+
+    def _binding(self, scope: Scope, binding: Binding) -> list[Stmt]:
+        operation = binding.operation
+        match operation:
+            case CallDps():
+                return [self._call(scope, binding, operation)]
+            case CallPacked():
+                return [self._call_packed(scope, binding, operation)]
+            case MatchShape():
+                return self._match_shape(scope, binding, operation)
+            case BindDims():
+                return self._bind_dims(scope, operation)
+            case Reinterpret():
+                scope.places[binding.var] = self.place(scope, operation.arg)
+                return []
+            case IfRegion():
+                return branch(self, self.body, scope, binding, operation)
+            case LoopRegion():
+                return loop(self, self.body, scope, binding, operation)
+            case _:
+                return _refuse(binding, f"{type(operation).__name__} is a call of a graph function")
+
+    def _call(self, scope: Scope, binding: Binding, call: CallDps) -> Stmt:
+        callee = self.module.tensor(call.function)
+        given = {var: self.here(value) for var, value in zip(callee.scalars, call.scalars, strict=True)}
+        named = [self.named(scope, atom) for atom in (*call.args, *binding.vars)]
+        scratch = [
+            (
+                Buffer(self.fresh(buffer.name), substitute(buffer, given).shape, buffer.dtype),
+                self.planned(scope, scratch_name(binding, i)),
+            )
+            for i, buffer in enumerate(scratch_buffers(callee))
+        ]
+        args = (*given.values(), *(buffer for buffer, _ in (*named, *scratch)))
+        stmt = self.within([*scratch, *named], Invoke(call.function, args, False, binding.span))
+        return self._unless_empty(binding, stmt)
+
+    def _unless_empty(self, binding: Binding, stmt: Stmt) -> Stmt:
+        """Skip a call whose results have no elements, where contents decide that."""
+        if not any(var.name in self.cells for result in binding.vars for var in variables(result.type)):
+            return stmt
+        some: Expr | None = None
+        for result in binding.vars:
+            present = all_of([self.here(dim) > 0 for dim in result.tensor.dims if not isinstance(dim, Const)])
+            if present is None:
+                return stmt
+            some = present if some is None else logical_or(some, present)
+        return stmt if some is None else If(some, stmt)
+
+    def _call_packed(self, scope: Scope, binding: Binding, call: CallPacked) -> Stmt:
+        if call.effect == "inplace":
+            _refuse(binding, f"'{call.name}' works in place")
+        unknown = {var.name for result in binding.vars for var in variables(result.type) - scope.known}
+        if unknown:
+            _refuse(binding, f"the dimension {', '.join(sorted(unknown))} depends on the contents of a tensor")
+        named = [self.named(scope, atom) for atom in (*call.args, *binding.vars)]
+        used = tuple(buffer for buffer, _ in named)
+        return self.within(named, Invoke(call.name, used, True, binding.span))
+
+    def _match_shape(self, scope: Scope, binding: Binding, match: MatchShape) -> list[Stmt]:
+        have = match.arg.tensor.dims
+        scope.places[binding.var] = self.place(scope, match.arg)
+        self.rename(binding.var, match.arg)
+        steps: list[Stmt] = []
+        wrong: list[Expr] = []
+        for actual, wanted in zip(have, match.dims, strict=True):
+            if isinstance(wanted, Var) and wanted not in scope.known:
+                scope.known.add(wanted)
+                steps.append(self.set_cell(wanted.name, self.here(actual)))
+            elif actual != wanted:
+                wrong.append(compare("eq", self.here(actual), self.here(wanted)))
+        condition = all_of(wrong)
+        if condition is not None:
+            steps.append(Assert(condition, f"shape of '{binding.var.name}' is not as declared"))
+        return steps
+
+    def _bind_dims(self, scope: Scope, bind: BindDims) -> list[Stmt]:
+        steps: list[Stmt] = []
+        for i, dim in enumerate(bind.dims):
+            value, named = self.element(scope, bind.arg, i)
+            steps.append(self.within([named], self.set_cell(dim.name, value)))
+            steps.append(Assert(self.here(dim) >= 0, f"the dimension '{dim.name}' would be negative"))
+        return [seq(*steps)]
+
+
+def _refuse(binding: Binding, reason: str) -> NoReturn:
+    notes = [] if binding.source is None else [f"it comes from {binding.source}"]
+    fail("TND-B004", f"{reason}, which has no host form", notes=notes)
