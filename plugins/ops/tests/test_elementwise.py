@@ -313,3 +313,32 @@ def test_symbolic_dimensions_count_as_equal_and_the_constant_wins():
     plus = TensorType((Var("n") + 1, Var("m")), f32)
     with pytest.raises(TondoError, match="cannot be broadcast"):
         OPERATORS["add"].infer(OpCall("add", (plus, TensorType((Var("n"), Var("m")), f32))))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("float32", "int32"), ("int16", "float16"), ("uint8", "int8"), ("uint64", "float64")]
+)
+def test_reinterpret_keeps_the_bits(run, rng, source, target):
+    x = rng.integers(0, 255, (3, 4 * np.dtype(source).itemsize), np.uint8).view(source)
+    got = run("reinterpret", x, dtype=dtype(target))
+    np.testing.assert_array_equal(got.view(np.uint8), x.view(np.uint8))
+
+
+def test_reinterpret_of_truth_values(run):
+    x = np.array([True, False])
+    np.testing.assert_array_equal(run("reinterpret", x, dtype=dtype("uint8")), [1, 0])
+    np.testing.assert_array_equal(run("reinterpret", np.array([1, 0], np.int8), dtype=dtype("bool")), x)
+
+
+@pytest.mark.parametrize("rounding", ["up", "down", "nearest"])
+@pytest.mark.parametrize("saturate", [True, False])
+def test_exponents_follow_the_reference_of_onnx(run, rounding, saturate):
+    helper = pytest.importorskip("onnx.numpy_helper")
+    x = np.array([1, 1.1, 1.5, 1.9, 3.0, 2.0**-126, 2.0**-127, 1e-40, 0.0, 3e38, 2.5e38, np.nan], np.float32)
+    got = run("cast_exponent", x, rounding=rounding, saturate=saturate)
+    np.testing.assert_array_equal(got.view(np.uint8), helper.to_float8e8m0(x, saturate, rounding).view(np.uint8))
+
+
+def test_bits_of_another_width_are_refused(run):
+    with pytest.raises(TondoError, match="different widths"):
+        run("reinterpret", np.zeros(2, np.float32), dtype=dtype("int16"))

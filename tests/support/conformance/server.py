@@ -58,7 +58,8 @@ def _outcome(function) -> tuple[str, str]:
     try:
         function()
     except TondoError as error:
-        return "unsupported", "; ".join(_told(entry) for entry in error.diagnostics)
+        outcome = "error" if error.code.startswith("TND-Z") else "unsupported"
+        return outcome, "; ".join(_told(entry) for entry in error.diagnostics)
     except RuntimeFailure as error:
         return "failure", f"{error.code}: {error.message}"
     except AssertionError as error:

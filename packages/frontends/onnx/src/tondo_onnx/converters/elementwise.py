@@ -7,12 +7,13 @@ from typing import Final
 import numpy as np
 
 from tondo.diagnostics import fail
-from tondo.ir import BOOL, DType, dtype
+from tondo.ir import BOOL, FLOAT32, DType, dtype
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.site import Converter, Site, Versions, since
 from tondo_onnx.read.types import dtype_of
 
 _SELU_ALPHA: Final = 1.67326319217681884765625
+_EXPONENT: Final = "float8_e8m0fnu"
 _SELU_GAMMA: Final = 1.05070102214813232421875
 
 
@@ -97,7 +98,17 @@ def _cast_like(site: Site) -> Value:
 
 
 def _cast_to(site: Site, x: Value, target: DType) -> Value:
-    """Convert ``x``; the float8 types saturate in ONNX unless the node says otherwise."""
+    if target.kind == _EXPONENT:
+        rounding = site.attributes.text("round_mode", "up")
+        if rounding not in {"up", "down", "nearest"}:
+            site.invalid(f"round_mode is '{rounding}'")
+        wide = x if x.dtype.is_float or x.dtype.is_integer else site.cast(x, FLOAT32)
+        return site.call("cast_exponent", wide, rounding=rounding, saturate=site.attributes.flag("saturate", True))
+    return saturated(site, x, target)
+
+
+def saturated(site: Site, x: Value, target: DType) -> Value:
+    """Return ``x`` as ``target``; the float8 types saturate in ONNX unless the node says otherwise."""
     if (
         not target.kind.startswith("float8")
         or x.dtype.kind.startswith("float8")
@@ -112,6 +123,11 @@ def _cast_to(site: Site, x: Value, target: DType) -> Value:
 def _finite_max(target: DType) -> float:
     bits = np.arange(256, dtype=np.uint8).view(target.numpy).astype(np.float32)
     return float(np.max(bits[np.isfinite(bits)]))
+
+
+def _bit_cast(site: Site) -> Value:
+    target = dtype_of(site.attributes.integer("to"), f"the result of {site.label}")
+    return site.call("reinterpret", site.arg(0), dtype=target)
 
 
 def _dropout_mask_kind(site: Site) -> DType:
@@ -163,5 +179,6 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "Clip": since(1, _clip_attributes, 11, _clip_inputs),
     "Cast": since(1, _cast_text, 6, _cast),
     "CastLike": since(_cast_like),
+    "BitCast": since(_bit_cast),
     "Dropout": since(_dropout),
 }

@@ -9,6 +9,7 @@ import numpy as np
 from tondo.ir import FLOAT32, INT32, UINT8, Const, DType
 from tondo_onnx.build.dims import plains
 from tondo_onnx.build.values import Value
+from tondo_onnx.converters.elementwise import saturated
 from tondo_onnx.nodes.site import Site, Versions, since
 from tondo_onnx.read.types import dtype_of
 
@@ -28,14 +29,14 @@ def _quantize(site: Site) -> Value:
     x, scale, zero = site.arg(0), site.arg(1), site.optional(2)
     named = site.attributes.integer("output_dtype", 0)
     target = dtype_of(named, f"the result of {site.label}") if named else (UINT8 if zero is None else zero.dtype)
-    if not target.is_integer:
-        site.refuse(f"quantisation to {target}")
+    if not target.is_integer and not target.is_float:
+        site.invalid(f"it quantises to {target}")
     if not x.dtype.is_float:
         x = site.cast(x, FLOAT32)
     if scale.rank > 1:
         scale, zero = _blocks(site, x, scale), None if zero is None else _blocks(site, x, zero)
         return _quantized_elementwise(site, x, scale, zero, target)
-    if target.bits < 8:
+    if target.bits < 8 or target.is_float:
         return _quantized_elementwise(
             site, x, _along(site, x, scale), None if zero is None else _along(site, x, zero), target
         )
@@ -45,7 +46,11 @@ def _quantize(site: Site) -> Value:
 
 
 def _quantized_elementwise(site: Site, x: Value, scale: Value, zero: Value | None, target: DType) -> Value:
-    steps = site.call("round", site.call("div", x, site.cast(scale, x.dtype)))
+    steps = site.call("div", x, site.cast(scale, x.dtype))
+    if target.is_float:
+        moved = steps if zero is None else site.call("add", steps, site.cast(zero, x.dtype))
+        return saturated(site, moved, target)
+    steps = site.call("round", steps)
     if zero is not None:
         steps = site.call("add", steps, site.cast(site.cast(zero, INT32), x.dtype))
     signed = target.kind == "int"
