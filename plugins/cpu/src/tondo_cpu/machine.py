@@ -17,8 +17,9 @@ MAX_ROWS: Final = 8
 FLOPS_PER_SECOND: Final = 60e9
 """One core on float32 vectors, a cautious guess: only decides whether a parallel region pays."""
 BYTES_PER_SECOND: Final = 10e9
-PARALLEL_SECONDS: Final = 20e-6
-"""Work below this is not worth a parallel region."""
+PARALLEL_SECONDS: Final = 5e-6
+"""Half of the work from which on a parallel region pays: it costs less than a microsecond among awake threads, and
+what one thread left in its cache another one has to fetch."""
 CHUNK_SECONDS: Final = 0.3e-6
 """What it costs a thread to take a chunk."""
 _CHUNKS: Final = 6

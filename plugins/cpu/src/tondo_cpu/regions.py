@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tondo.diagnostics import TondoError
 from tondo.ir import Const, Var
-from tondo_cpu.machine import Machine, grain_for
+from tondo_cpu.machine import PARALLEL_SECONDS, Machine, grain_for
 from tondo_schedule import Schedule
 
 _CHUNKS = 8
@@ -47,7 +47,7 @@ def make_parallel(schedule: Schedule, loops: Sequence[Var], seconds: float, mach
             break
     inner = total // max(1, product)
     each = seconds * inner
-    grain = grain_for(product, each, machine.threads) if fixed else max(1, round(20e-6 / each))
+    grain = grain_for(product, each, machine.threads) if fixed else max(1, round(2 * PARALLEL_SECONDS / each))
     if grain is None:
         return None
     try:
