@@ -16,6 +16,7 @@ from tondo.ir import (
     Buffer,
     Combiner,
     Compute,
+    Const,
     TensorFunction,
     TensorType,
     Var,
@@ -151,15 +152,94 @@ def test_cache_read_in_panels(width: int, n: int, k: int) -> None:
 
 @CALM
 @given(n=st.integers(1, 9), width=st.integers(1, 5))
-def test_pad_domain_reads_the_padding_of_panels(n: int, width: int) -> None:
+def test_pad_reads_the_padding_of_panels(n: int, width: int) -> None:
     schedule = Schedule(dense(3, n, 4))
-    with_padding = n % width
-    if with_padding:
-        with pytest.raises(TondoError, match="a load of 'B' may leave it"):
-            schedule.pad_domain("T", schedule.loops("T")[1], width)
     schedule.cache_read("T", "B", IndexMap.blocked([0], 1, width))
-    schedule.pad_domain("T", schedule.loops("T")[1], width)
+    assert schedule.pad("T", schedule.loops("T")[1], width) == ((), None)
     check_dense(schedule.function, 3, n, 4)
+
+
+@CALM
+@given(
+    m=st.integers(1, 7),
+    n=st.integers(1, 7),
+    k=st.integers(1, 7),
+    axes=st.lists(st.integers(0, 2), max_size=3, unique=True),
+    multiple=st.integers(1, 5),
+)
+def test_pad_of_any_axis(m: int, n: int, k: int, axes: list[int], multiple: int) -> None:
+    schedule = Schedule(dense(m, n, k))
+    for axis in axes:
+        loop = schedule.loops("T")[axis]
+        schedule.pad("T", loop, multiple)
+        extent = schedule.extent(loop)
+        assert isinstance(extent, Const)
+        assert extent.value % multiple == 0
+    check_dense(schedule.function, m, n, k)
+
+
+@CALM
+@given(size=st.integers(1, 9), multiple=st.integers(1, 5), combiner=st.sampled_from(["sum", "max", "min"]))
+def test_padded_reductions_are_neutral(size: int, multiple: int, combiner: Combiner) -> None:
+    schedule = Schedule(reduction(3, size, combiner))
+    schedule.pad("S", schedule.loops("S")[1], multiple)
+    (result,) = run_tensor_function(schedule.function, [values(3, size) - 20])
+    reference = {"sum": np.sum, "max": np.max, "min": np.min}[combiner](values(3, size) - 20, axis=1)
+    np.testing.assert_array_equal(result, reference)
+
+
+def test_pad_of_a_result_computes_elsewhere() -> None:
+    schedule = Schedule(reduction(6, 4, "sum"))
+    copies, written = schedule.pad("S", schedule.loops("S")[0], 4)
+    assert copies == ("A_pad",)
+    assert schedule.blocks == ("A_pad", "S", written)
+
+
+def test_pad_refuses_what_would_not_be_neutral() -> None:
+    schedule = Schedule(reduction(3, 5, "prod"))
+    with pytest.raises(TondoError, match="steps added to the reduction over 'S_r0' would not be neutral"):
+        schedule.pad("S", schedule.loops("S")[1], 4)
+    builder = Compute("scaled")
+    a = builder.input("A", TensorType(dims((3, 5)), FLOAT32))
+    b = builder.input("B", TensorType(dims((3,)), FLOAT32))
+    schedule = Schedule(builder.build(builder.reduce("S", (3,), (5,), lambda i, k: a[i, k] * b[i])))
+    with pytest.raises(TondoError, match="would not be neutral"):
+        schedule.pad("S", schedule.loops("S")[1], 4)
+
+
+def convolution(width: int, taps: int) -> TensorFunction:
+    """``C[i, o] = sum_k X[i * 2 + k] * W[o, k]``."""
+    builder = Compute("convolution")
+    x = builder.input("X", TensorType(dims((2 * width + taps,)), FLOAT32))
+    w = builder.input("W", TensorType(dims((5, taps)), FLOAT32))
+    return builder.build(builder.reduce("C", (width, 5), (taps,), lambda i, o, k: x[i * 2 + k] * w[o, k]))
+
+
+@CALM
+@given(width=st.integers(1, 9), taps=st.integers(1, 5))
+def test_reindex_makes_room_for_padding(width: int, taps: int) -> None:
+    schedule = Schedule(convolution(width, taps))
+    loop = schedule.loops("C")[2]
+    if taps % 4:
+        with pytest.raises(TondoError, match="'X' has no dimension of its own for the reduction over 'C_r0'"):
+            schedule.pad("C", loop, 4)
+    assert schedule.reindex("C", "X") == "X_by"
+    schedule.pad("C", loop, 4)
+    schedule.pad("C", schedule.loops("C")[0], 3)
+    x, w = values(2 * width + taps), values(5, taps)
+    (result,) = run_tensor_function(schedule.function, [x, w])
+    windows = np.lib.stride_tricks.sliding_window_view(x, taps)[: 2 * width : 2]
+    np.testing.assert_array_equal(result, windows @ w.T)
+
+
+def test_reindex_refuses_several_places() -> None:
+    builder = Compute("sum")
+    x = builder.input("X", TensorType(dims((9,)), FLOAT32))
+    schedule = Schedule(builder.build(builder.compute("C", (8,), lambda i: x[i] + x[i + 1])))
+    with pytest.raises(TondoError, match="it reads 'X' at 2 places"):
+        schedule.reindex("C", "X")
+    with pytest.raises(TondoError, match="it does not just read 'C'"):
+        schedule.reindex("C", "C")
 
 
 @CALM

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from tondo.diagnostics import TondoError
 from tondo.interp import run_tensor_function
 from tondo.ir import FLOAT32, Compute, For, If, TensorFunction, TensorType, Var, dims, walk
-from tondo_schedule import Schedule, replay
+from tondo.passes import RecordedChoices
+from tondo.target import Interpreter
+from tondo_schedule import Sampler, Schedule, replay
 
 CALM = settings(derandomize=True, deadline=None, max_examples=25)
 
@@ -210,3 +212,99 @@ def test_partition_refuses_a_loop_that_starts_a_reduction() -> None:
     schedule = Schedule(matmul(3, 4, 5))
     with pytest.raises(TondoError, match="block 'C' starts its reduction in it"):
         schedule.partition(Var("C_k0"), 2)
+
+
+def test_bind_takes_independent_iterations() -> None:
+    function = matmul(4, 8, 2)
+    schedule = Schedule(function)
+    i, j, r = schedule.loops("C")
+    schedule.bind(i, "core.x")
+    assert schedule.loop(i).kind == "bind:core.x"
+    with pytest.raises(TondoError, match=r"loop 'C_l0' of the same nest is bound to 'core\.x'"):
+        schedule.bind(j, "core.x")
+    with pytest.raises(TondoError, match="bind of loop 'C_k0': block 'C' reduces over it into 'C'"):
+        schedule.bind(r, "core.y")
+    with pytest.raises(TondoError, match="'core x' is not the name of an axis"):
+        schedule.bind(j, "core x")
+    schedule.bind(j, "core.y")
+    check_matmul(schedule.function, 4, 8, 2)
+    assert replay(function, json.loads(json.dumps(schedule.trace))) == schedule.function
+
+
+@CALM
+@given(sizes=st.tuples(*[st.integers(1, 9)] * 3), tiles=st.tuples(*[st.integers(1, 5)] * 3))
+def test_tile_keeps_the_result(sizes: tuple[int, int, int], tiles: tuple[int, int, int]) -> None:
+    function = matmul(*sizes)
+    schedule = Schedule(function)
+    outer, inner = schedule.tile(schedule.loops("C"), tiles)
+    assert schedule.loops("C") == (*outer, *inner)
+    check_matmul(schedule.function, *sizes)
+    assert replay(function, json.loads(json.dumps(schedule.trace))) == schedule.function
+
+
+def test_tile_takes_a_size_per_loop() -> None:
+    schedule = Schedule(matmul(2, 2, 2))
+    with pytest.raises(TondoError, match="tile of 3 loops: 2 sizes are given"):
+        schedule.tile(schedule.loops("C"), (2, 2))
+
+
+@CALM
+@given(seed=st.integers(0, 1000))
+def test_samples_are_recorded_and_replayed(seed: int) -> None:
+    function = matmul(12, 8, 4)
+    schedule = Schedule(function, chooser=Sampler(seed))
+    i, j, r = schedule.loops("C")
+    rows = schedule.sample_perfect_tile(i, 2, 6)
+    assert rows[0] * rows[1] == 12
+    lanes = schedule.sample_categorical("lanes", (2, 4, 8), 8)
+    order = schedule.sample_categorical("order", ((0, 1), (1, 0)), (0, 1))
+    outer, inner = schedule.tile((i, j), (rows[1], lanes))
+    schedule.reorder(*(outer[place] for place in order))
+    assert schedule.sample_compute_location("C") is None
+    again = Schedule(function, chooser=Sampler(seed))
+    assert again.sample_perfect_tile(i, 2, 6) == rows
+    assert replay(function, json.loads(json.dumps(schedule.trace))) == schedule.function
+    assert inner
+    assert r in schedule.loops("C")
+    check_matmul(schedule.function, 12, 8, 4)
+
+
+def test_without_a_search_samples_are_priors() -> None:
+    schedule = Schedule(matmul(12, 8, 4))
+    i = schedule.loops("C")[0]
+    assert schedule.sample_perfect_tile(i, 2) == (3, 4)
+    assert schedule.sample_perfect_tile(i, 3, 1) == (3, 4, 1)
+    assert schedule.sample_categorical("lanes", (2, 4), 4) == 4
+    context = RecordedChoices(Interpreter().make("generic"), recorded={"lanes": 2})
+    assert Schedule(matmul(2, 2, 2), chooser=context).sample_categorical("lanes", (2, 4), 4) == 2
+    assert context.taken == {"lanes": 2}
+
+
+def test_decisions_are_checked() -> None:
+    schedule = Schedule(matmul(12, 8, 4))
+    i = schedule.loops("C")[0]
+    with pytest.raises(TondoError, match=r"\(5, 2\) is not a split of 12 into 2 parts"):
+        schedule.sample_perfect_tile(i, 2, decision=(5, 2))
+    with pytest.raises(TondoError, match="3 is not among the candidates"):
+        schedule.sample_categorical("lanes", (2, 4), 4, decision=3)
+    with pytest.raises(TondoError, match="it cannot be computed at loop 'C_l0'"):
+        schedule.sample_compute_location("C", decision="C_l0")
+    with pytest.raises(TondoError, match="its extent is not constant"):
+        Schedule(scale(Var("n"))).sample_perfect_tile(Var("B_l0"), 2)
+
+
+def test_locations_are_those_that_are_legal() -> None:
+    builder = Compute("chain")
+    a = builder.input("A", TensorType(dims((8,)), FLOAT32))
+    t = builder.compute("T", (8,), lambda i: a[i] * 2.0)
+    function = builder.build(builder.compute("B", (8,), lambda i: t[i] + 1.0))
+    found: set[str] = set()
+    for seed in range(20):
+        schedule = Schedule(function, chooser=Sampler(seed))
+        loop = schedule.sample_compute_location("T")
+        found.add("" if loop is None else loop.name)
+        if loop is not None:
+            schedule.compute_at("T", loop)
+        (result,) = run_tensor_function(schedule.function, [values(8)])
+        np.testing.assert_array_equal(result, values(8) * 2 + 1)
+    assert found == {"", "B_l0"}

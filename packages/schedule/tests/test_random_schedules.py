@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from tondo.diagnostics import TondoError
 from tondo.interp import run_tensor_function
-from tondo.ir import FLOAT32, LOCAL, Compute, For, TensorFunction, TensorType, dims, maximum, walk
-from tondo_schedule import IndexMap, Schedule, replay
+from tondo.ir import FLOAT32, LOCAL, Compute, For, TensorFunction, TensorType, Var, dims, maximum, walk
+from tondo.target import Intrinsic
+from tondo_schedule import IndexMap, Sampler, Schedule, replay
+from tondo_schedule.testing import made_up_intrinsics
 
 CALM = settings(derandomize=True, deadline=None, max_examples=60)
+INSTRUCTIONS = tuple(made_up_intrinsics().values())
 
 
 def dense(m: int, n: int, k: int) -> tuple[TensorFunction, list[np.ndarray]]:
@@ -46,6 +49,7 @@ def step(schedule: Schedule, data: st.DataObject) -> None:
     order = IndexMap.permutation(list(reversed(range(written.rank))))
     axes = schedule.block(block).iters
     axis, following = data.draw(st.sampled_from(axes)).var, data.draw(st.sampled_from(axes)).var
+    instruction = data.draw(st.sampled_from(INSTRUCTIONS))
     steps: dict[str, Callable[[], object]] = {
         "split": lambda: schedule.split(loop, number, "shift" if number % 2 else "predicate"),
         "partition": lambda: schedule.partition(loop, number),
@@ -65,7 +69,16 @@ def step(schedule: Schedule, data: st.DataObject) -> None:
         "transform_layout": lambda: None if written.name == "O" else schedule.transform_layout(written.name, order),
         "decompose_reduction": lambda: schedule.decompose_reduction(block, loop),
         "rfactor": lambda: schedule.rfactor(block, loop),
-        "pad_domain": lambda: schedule.pad_domain(block, loop, number),
+        "pad": lambda: schedule.pad(block, loop, number),
+        "reindex": lambda: schedule.reindex(block, read),
+        "bind": lambda: schedule.bind(loop, f"core.{number}"),
+        "tile": lambda: schedule.tile((loop, other), (number, 2)),
+        "blockize": lambda: schedule.blockize(loop),
+        "tensorize": lambda: schedule.tensorize(loop, instruction),
+        "tensorize tile": lambda: _instruction(schedule, loop, other, instruction),
+        "sample_perfect_tile": lambda: schedule.sample_perfect_tile(loop, number),
+        "sample_categorical": lambda: schedule.sample_categorical("number", (1, 2, 3), 2),
+        "sample_compute_location": lambda: schedule.sample_compute_location(block),
         "drop_unit_axes": lambda: schedule.drop_unit_axes(block),
         "merge_axes": lambda: schedule.merge_axes((block, axis, following)),
         "split_axis": lambda: schedule.split_axis(block, axis, number),
@@ -81,15 +94,25 @@ def step(schedule: Schedule, data: st.DataObject) -> None:
         schedule.rollback(saved)
 
 
+def _instruction(schedule: Schedule, loop: Var, other: Var, instruction: Intrinsic) -> None:
+    """Make the two loops, with the start of their reduction outside, the instruction."""
+    first, second = schedule.split(loop, 4)[1], schedule.split(other, 4)[1]
+    schedule.reorder(first, second)
+    for block in schedule.blocks:
+        if schedule.block(block).init is not None and first in schedule.loops(block):
+            schedule.decompose_reduction(block, first)
+    schedule.tensorize(first, instruction)
+
+
 @CALM
 @given(
     data=st.data(), sizes=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)), count=st.integers(1, 9)
 )
 def test_random_legal_schedules(data: st.DataObject, sizes: tuple[int, int, int], count: int) -> None:
     function, arrays = dense(*sizes)
-    schedule = Schedule(function)
+    schedule = Schedule(function, chooser=Sampler(count))
     for _ in range(count):
         step(schedule, data)
     (result,) = run_tensor_function(schedule.function, arrays)
     np.testing.assert_array_equal(result, wanted(*arrays), err_msg=json.dumps(schedule.trace))
-    assert replay(function, json.loads(json.dumps(schedule.trace))) == schedule.function
+    assert replay(function, json.loads(json.dumps(schedule.trace)), intrinsics=INSTRUCTIONS) == schedule.function

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from tondo_schedule.choices import Chooser, Priors, Sampler
 from tondo_schedule.layout import IndexMap, LayoutWish, Part, relayout, restore, transform_layout
 from tondo_schedule.replay import replay
 from tondo_schedule.schedule import Schedule
 
-__all__ = ["IndexMap", "LayoutWish", "Part", "Schedule", "relayout", "replay", "restore", "transform_layout"]
+__all__ = [
+    "Chooser",
+    "IndexMap",
+    "LayoutWish",
+    "Part",
+    "Priors",
+    "Sampler",
+    "Schedule",
+    "relayout",
+    "replay",
+    "restore",
+    "transform_layout",
+]

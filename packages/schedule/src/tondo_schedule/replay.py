@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tondo.diagnostics import fail
 from tondo.ir import Expr, TensorFunction
 from tondo.target import Intrinsic
-from tondo_schedule.primitives import __all__ as PRIMITIVES
+from tondo_schedule.primitives import __all__ as PRIMITIVES  # noqa: N812  a constant
 from tondo_schedule.schedule import Schedule
 from tondo_schedule.trace import Plain, arguments
 

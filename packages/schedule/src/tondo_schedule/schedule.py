@@ -18,9 +18,11 @@ from dataclasses import replace
 from tondo.arith import Analyzer
 from tondo.ir import GLOBAL, Block, Expr, For, TensorFunction, Var
 from tondo.target import Intrinsic
+from tondo_schedule.choices import C, Chooser, Priors
 from tondo_schedule.layout.index_map import IndexMap
 from tondo_schedule.primitives import (
     annotate,
+    bind,
     blockize,
     cache_read,
     cache_write,
@@ -30,36 +32,54 @@ from tondo_schedule.primitives import (
     drop_unit_axes,
     fuse,
     merge_axes,
-    pad_domain,
+    pad,
     parallel,
     partition,
+    reindex,
     reorder,
     reverse_compute_at,
     reverse_compute_inline,
     rfactor,
+    sample_categorical,
+    sample_compute_location,
+    sample_perfect_tile,
     set_scope,
     specialize,
     split,
     split_axis,
     tensorize,
+    tile,
     transform_layout,
     unroll,
     vectorize,
 )
 from tondo_schedule.primitives.split import Tail
-from tondo_schedule.trace import Plain, Step, plain_map
+from tondo_schedule.trace import Plain, Step, plain_choice, plain_map
 from tondo_schedule.tree import ASSUME, analyzer_for, assumptions, block_at, block_place, blocks_of, loop_at, loop_place
 
 
 class Schedule:
     """A tensor function under transformation."""
 
-    def __init__(self, function: TensorFunction, assume: Sequence[Expr] = ()) -> None:
-        """Start with ``function``; conditions ``assume`` on its scalars are taken for granted."""
+    def __init__(
+        self,
+        function: TensorFunction,
+        assume: Sequence[Expr] = (),
+        chooser: Chooser = Priors(),  # noqa: B008  frozen
+    ) -> None:
+        """Start with ``function``; conditions ``assume`` on its scalars are taken for granted.
+
+        Args:
+            function: what to schedule.
+            assume: conditions on its scalars.
+            chooser: who fills the holes of sampling primitives: the context of a rule, a
+                :class:`~tondo_schedule.choices.Sampler`; without one their priors are taken.
+        """
         if assume:
             stated = (*assumptions(function), *assume)
             function = replace(function, attrs=function.attrs.with_(**{ASSUME: stated}))
         self._function = function
+        self._chooser = chooser
         self._steps: list[Step] = []
 
     @property
@@ -126,6 +146,15 @@ class Schedule:
         self._record("split", {"loop": loop.name, "factor": factor, "tail": tail}, outer.name, inner.name)
         return outer, inner
 
+    def tile(
+        self, loops: Sequence[Var], sizes: Sequence[int], tail: Tail = "predicate"
+    ) -> tuple[tuple[Var, ...], tuple[Var, ...]]:
+        """See :mod:`tondo_schedule.primitives.tile`; returns the loops over tiles and those inside."""
+        self._function, (outer, inner) = tile.apply(self._function, loops, sizes, tail)
+        args: dict[str, Plain] = {"tiled": [loop.name for loop in loops], "sizes": list(sizes), "tail": tail}
+        self._record("tile", args, *(loop.name for loop in (*outer, *inner)))
+        return outer, inner
+
     def fuse(self, *loops: Var) -> Var:
         """See :mod:`tondo_schedule.primitives.fuse`; fuses any number of nested loops, outermost first."""
         current, *rest = loops
@@ -150,6 +179,11 @@ class Schedule:
         """See :mod:`tondo_schedule.primitives.parallel`."""
         self._function, _ = parallel.apply(self._function, loop, grain)
         self._record("parallel", {"loop": loop.name, "grain": grain})
+
+    def bind(self, loop: Var, axis: str) -> None:
+        """See :mod:`tondo_schedule.primitives.bind`."""
+        self._function, _ = bind.apply(self._function, loop, axis)
+        self._record("bind", {"loop": loop.name, "thread": axis})
 
     def vectorize(self, loop: Var) -> None:
         """See :mod:`tondo_schedule.primitives.vectorize`."""
@@ -212,10 +246,18 @@ class Schedule:
         self._function, _ = transform_layout.apply(self._function, buffer, index_map)
         self._record("transform_layout", {"buffer": buffer, "index_map": plain_map(index_map)})
 
-    def pad_domain(self, block: str, loop: Var, multiple: int) -> None:
-        """See :mod:`tondo_schedule.primitives.pad_domain`."""
-        self._function, _ = pad_domain.apply(self._function, block, loop, multiple)
-        self._record("pad_domain", {"block": block, "loop": loop.name, "multiple": multiple})
+    def reindex(self, block: str, buffer: str) -> str:
+        """See :mod:`tondo_schedule.primitives.reindex`."""
+        self._function, made = reindex.apply(self._function, block, buffer)
+        self._record("reindex", {"block": block, "buffer": buffer}, made)
+        return made
+
+    def pad(self, block: str, loop: Var, multiple: int) -> tuple[tuple[str, ...], str | None]:
+        """See :mod:`tondo_schedule.primitives.pad`; returns the blocks that copy operands, and the result."""
+        self._function, (copies, written) = pad.apply(self._function, block, loop, multiple)
+        made = copies if written is None else (*copies, written)
+        self._record("pad", {"block": block, "loop": loop.name, "multiple": multiple}, *made)
+        return copies, written
 
     def drop_unit_axes(self, block: str) -> None:
         """See :mod:`tondo_schedule.primitives.drop_unit_axes`."""
@@ -256,6 +298,33 @@ class Schedule:
         self._function, (made, combining) = rfactor.apply(self._function, block, loop)
         self._record("rfactor", {"block": block, "loop": loop.name}, made, combining.name)
         return made, combining
+
+    # ------------------------------------------------------------------------------------------ decisions
+
+    def sample_perfect_tile(
+        self, loop: Var, parts: int, innermost: int = 0, decision: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """See :mod:`tondo_schedule.primitives.sample_perfect_tile`."""
+        given = None if decision is None else tuple(decision)
+        _, made = sample_perfect_tile.apply(self._function, loop, parts, innermost, self._chooser, given)
+        args: dict[str, Plain] = {"loop": loop.name, "parts": parts, "innermost": innermost, "decision": list(made)}
+        self._record("sample_perfect_tile", args)
+        return made
+
+    def sample_categorical(self, name: str, candidates: Sequence[C], prior: C, decision: C | None = None) -> C:
+        """See :mod:`tondo_schedule.primitives.sample_categorical`."""
+        _, made = sample_categorical.apply(self._function, name, candidates, prior, self._chooser, decision)
+        options: list[Plain] = [plain_choice(item) for item in candidates]
+        args: dict[str, Plain] = {"hole": name, "candidates": options}
+        self._record("sample_categorical", {**args, "prior": plain_choice(prior), "decision": plain_choice(made)})
+        return made
+
+    def sample_compute_location(self, block: str, decision: str | None = None) -> Var | None:
+        """See :mod:`tondo_schedule.primitives.sample_compute_location`; None leaves the block where it is."""
+        _, made = sample_compute_location.apply(self._function, block, self._chooser, decision)
+        taken = sample_compute_location.STAY if made is None else made.name
+        self._record("sample_compute_location", {"block": block, "decision": taken})
+        return made
 
     # ------------------------------------------------------------------------------------------ instructions
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from tondo.diagnostics import fail
 from tondo.ir import Var
+from tondo.passes import Choice
 from tondo.target import Intrinsic
 from tondo_schedule.layout.index_map import IndexMap
 
@@ -43,6 +44,12 @@ def arguments(args: Mapping[str, Plain], intrinsics: Mapping[str, Intrinsic]) ->
             result.extend((item[0], Var(str(item[1])), Var(str(item[2]))) for item in value if isinstance(item, list))
         elif name == "index_map":
             result.append(_read_map(value))
+        elif name == "tiled" and isinstance(value, list):
+            result.append(tuple(Var(str(item)) for item in value))
+        elif name == "candidates" and isinstance(value, list):
+            result.append(tuple(_choice(item) for item in value))
+        elif name in {"prior", "decision", "sizes"}:
+            result.append(_choice(value))
         elif name == "intrinsic":
             if value not in intrinsics:
                 fail("TND-B003", f"the trace uses the instruction '{value}', which is not at hand")
@@ -57,6 +64,15 @@ def _read_map(value: Plain) -> IndexMap | None:
         return None
     parts = [part for part in value if isinstance(part, list)]
     return IndexMap.from_plain([[item for item in part if isinstance(item, (int, str))] for part in parts])
+
+
+def plain_choice(value: Choice) -> Plain:
+    """Return a decision as a plain value."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _choice(value: Plain) -> Plain | tuple[Plain, ...]:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def plain_map(index_map: IndexMap) -> Plain:

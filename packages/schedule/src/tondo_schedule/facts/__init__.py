@@ -8,17 +8,22 @@ from __future__ import annotations
 from tondo_schedule.facts.access import Access, Pattern, accesses, pattern_of
 from tondo_schedule.facts.contraction import Contraction, contraction_of
 from tondo_schedule.facts.stage import Stage, StageKind, consumers_of, stage_of, stages_of
+from tondo_schedule.facts.window import SlidingAxis, SlidingProduct, read_padded, sliding_product
 
 __all__ = [
     "Access",
     "Contraction",
     "Pattern",
+    "SlidingAxis",
+    "SlidingProduct",
     "Stage",
     "StageKind",
     "accesses",
     "consumers_of",
     "contraction_of",
     "pattern_of",
+    "read_padded",
+    "sliding_product",
     "stage_of",
     "stages_of",
 ]

@@ -181,7 +181,7 @@ def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context:
     tile = even(chosen, rows)
     width = roles.panel or tile.vectors * machine.lanes
     if roles.panel is not None:
-        schedule.pad_domain(anchor, axes.vector, roles.panel)
+        schedule.pad(anchor, axes.vector, roles.panel)
     if columns is None and roles.panel is None:
         other, other_epilogue = schedule.specialize((anchor, epilogue), axes.vector.name, width)
         few = axes_of(schedule, other, _renamed_roles(schedule, other, roles, anchor))
