@@ -1,4 +1,4 @@
-"""Bit patterns: elements seen as another type of the same width, and the exponents of numbers as a type of their own."""
+"""Bit patterns: elements seen as another type of the same width; the exponents of numbers as a type of their own."""
 
 from __future__ import annotations
 
