@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tondo_cli.commands.pipeline import resolve
+from tondo_cli.actions.pipeline import resolve
 from tondo_cli.models import Choice
 
 PIPELINES = sorted((Path(__file__).parents[2] / "examples" / "pipelines").glob("*.yaml"))

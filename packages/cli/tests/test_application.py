@@ -65,6 +65,34 @@ def test_unknown_option(tondo):
     assert "No such option" in done.err
 
 
+@pytest.mark.parametrize(
+    ("words", "message", "usage"),
+    [
+        (["targets", "--jsn"], "No such option: --jsn", "tondo targets [OPTIONS]"),
+        (["compiel"], "No such command 'compiel'", "tondo [OPTIONS] COMMAND"),
+        (["pipeline", "check"], "Missing argument 'FILE'", "tondo pipeline check [OPTIONS]"),
+        (["run", "net.onnx", "--threads", "many"], "Invalid value for '--threads'", "tondo run [OPTIONS]"),
+    ],
+)
+def test_a_command_line_that_cannot_be_understood(tondo, words, message, usage):
+    done = tondo(*words)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"error[TND-U005]: {message}")
+    assert f"\n  note: usage: {usage}" in done.err
+    assert "--help' explains\n" in done.err
+    coded = tondo(*words, "--json")
+    assert (coded.status, coded.err) == (2, "")
+    assert coded.json["error"]["code"] == "TND-U005"
+    assert coded.json["error"]["message"].startswith(message)
+
+
+def test_a_group_without_a_command_explains_itself(tondo):
+    done = tondo("pipeline")
+    assert done.status in {0, 2}
+    assert "Usage: tondo pipeline" in done.out + done.err
+    assert "error[" not in done.err
+
+
 @pytest.mark.parametrize("code", ["TND-U005", "TND-M003", "TND-C001", "TND-P001", "TND-X001", "TND-B004"])
 def test_a_users_mistake_has_a_message_and_a_status(tondo, failing, code):
     failing(lambda: fail(code, "it is wrong", notes=["because"], help="do it right"))

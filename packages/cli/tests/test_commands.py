@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -55,17 +56,39 @@ def test_compile_writes_an_artifact_that_the_runtime_runs(tondo, model, tmp_path
     np.testing.assert_allclose(tondo_runtime.load(tmp_path / "net.tondo")(x), expected(x), rtol=1e-4, atol=1e-5)
 
 
+STAGES = ("start", "plan", "cache", "load", "passes", "graph.fuse", "code", "llvm", "print", "session", "link", "save")
+
+
 def test_compile_names_the_artifact_after_the_model_and_says_how_long(tondo, model, tmp_path):
-    done = tondo("compile", model, "--timing")
+    done = tondo("compile", model, "--timings", "--trace", "trace.json")
     assert done.status == 0, done.err
     assert done.out.startswith("small.tondo (")
-    assert "passes" in done.out
+    lines = [line for line in done.out.splitlines() if " s " in line and "%" in line]
+    rows = {line.split("%")[1].split("(")[0].strip(): line for line in lines}
+    assert [name for name in STAGES if name not in rows] == []
+    assert "(compiled 3, threads " in rows["llvm"]
+    assert "the longest 3 of 3 pieces:" in done.out
+    assert "thread pool" in done.out
     assert (tmp_path / "small.tondo").is_file()
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert {event["name"] for event in events if event["ph"] == "X"} >= {"passes", "llvm", "thread pool", "save"}
+    assert all(event["dur"] >= 0 <= event["ts"] for event in events if event["ph"] == "X")
+    assert sum(event["ph"] == "M" for event in events) >= 2
 
 
-def test_compile_takes_the_second_time_from_the_cache(tondo, model):
-    assert tondo("compile", model, "--json").json["from_cache"] is False
-    assert tondo("compile", model, "--json").json["from_cache"] is True
+def test_compile_gives_the_times_as_json(tondo, model):
+    found = tondo("compile", model, "--json").json
+    spans = {span["name"]: span for span in found["timings"]}
+    assert spans["units"]["facts"] == {"functions": 2, "distinct": 2}
+    assert spans["thread pool"]["lane"].startswith("tondo-compile")
+    top = [span["seconds"] for span in found["timings"] if span["depth"] == 1]
+    assert found["seconds"] == pytest.approx(sum(top))
+
+
+def test_compile_takes_the_second_time_from_the_cache(tondo, model, tmp_path):
+    assert tondo("compile", model, "-o", "a.tondo", "--json").json["from_cache"] is False
+    assert tondo("compile", model, "-o", "b.tondo", "--json").json["from_cache"] is True
+    assert (tmp_path / "a.tondo").read_bytes() == (tmp_path / "b.tondo").read_bytes()
 
 
 def test_compile_takes_the_model_from_the_pipeline_file(tondo, model, tmp_path):
@@ -179,7 +202,41 @@ def test_bench_against_onnxruntime_compares_the_answers(tondo, model):
     done = tondo("bench", model, "--shape", "x=4x16", "--runs", "3", "--against", "onnxruntime", "--json")
     assert done.status == 0, done.err
     assert done.json["difference"]["onnxruntime"] < 1e-4
-    assert done.json["ratio"]["onnxruntime"] > 0
+    ratio = done.json["ratio"]["onnxruntime"]
+    assert 0 < ratio["low"] <= ratio["high"]
+    assert ratio["value"] > 0
+    assert set(done.json["versions"]) == {"tondo", "onnxruntime"}
+
+
+def test_bench_against_several_engines_prints_one_table(tondo, model):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    engines = ["--against", "onnxruntime,openvino", "--against", "onnxruntime"]
+    done = tondo("bench", model, "--shape", "x=4x16", "--runs", "3", "--threads", "1", *engines)
+    assert done.status == 0, done.err
+    header, *rows = done.out.splitlines()
+    assert header.split()[:2] == ["engine", "version"]
+    assert [row.split()[0] for row in rows[:3]] == ["tondo", "onnxruntime", "openvino"]
+    assert rows[3].startswith("1 threads")
+    assert "the fastest other engine; above 1: tondo is faster" in rows[4]
+
+
+def test_bench_says_how_to_install_what_is_missing(tondo, model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    done = tondo("bench", model, "--against", "onnxruntime,openvino")
+    assert done.status == 2
+    assert "error[TND-U005]: onnxruntime and openvino cannot be imported" in done.err
+    assert "help: pip install onnxruntime openvino" in done.err
+    assert done.out == ""
+
+
+def test_bench_tells_what_an_engine_says_about_a_model(tondo, model, tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "text.onnx").write_text("this is no model")
+    done = tondo("bench", model, "--runs", "1", "--against", "onnxruntime", "--reference", "text.onnx")
+    assert done.status == 2
+    assert "onnxruntime does not run text.onnx" in done.err
 
 
 def test_bench_of_an_artifact_needs_the_model_for_another_engine(tondo, model):

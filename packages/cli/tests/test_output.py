@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tondo.diagnostics import Diagnostic
-from tondo_cli.output import Output
+from tondo_cli.output import BarReporter, Output
 
 WARNING = Diagnostic("TND-C001", "something \x1b[2J is odd", severity="warning")
 
@@ -59,3 +59,16 @@ def test_with_json_a_terminal_shows_no_bar(monkeypatch):
     with Output(json=True).working() as reporter:
         reporter.progress("passes", 1, 2)
     assert terminal.getvalue() == ""
+
+
+def test_one_bar_per_stage_tells_what_is_done(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with Output().working() as reporter:
+        for place in range(3):
+            reporter.progress(f"passes: pass{place}", place, 3)
+        reporter.progress("codegen", 1, 2)
+        assert isinstance(reporter, BarReporter)
+        assert len(reporter._tasks) == 2
+    assert "passes: pass2" in terminal.getvalue()

@@ -1,8 +1,8 @@
 """Entry point: runs the application and turns every exception into a message and an exit status.
 
-A user's mistake is shown as it renders itself (code, place, reason, next step), never with a traceback. Anything else
-is a defect of Tondo or of a plugin: ``TND-Z001`` with one line, and the traceback with ``--debug``. With ``--json`` the
-error is one JSON object on standard output.
+A user's mistake is shown as it renders itself (code, place, reason, next step), never with a traceback; a command line
+that cannot be understood is one as well (``TND-U005``). Anything else is a defect of Tondo or of a plugin: ``TND-Z001``
+with one line, and the traceback with ``--debug``. With ``--json`` the error is one JSON object on standard output.
 """
 
 from __future__ import annotations
@@ -11,19 +11,39 @@ import json
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
-from tondo.diagnostics import CODES, TondoError
+from tondo_cli import clock  # isort: skip  the time of all other imports counts
+
+from tondo.diagnostics import CODES, Diagnostic, TondoError
 from tondo_cli.app import build
 from tondo_cli.text import colour_allowed, printable
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
+@runtime_checkable
+class Complaint(Protocol):
+    """What the parser of command lines raises; its classes have moved between versions, their methods have not."""
+
+    exit_code: int
+
+    def format_message(self) -> str:
+        """Return what is wrong, or the help of a group that was called without a command."""
+        ...
+
+    def show(self) -> None:
+        """Print that."""
+        ...
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``tondo`` with ``arguments`` (the process's own if None) and return the exit status."""
+    if arguments is not None:
+        clock.restart()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        build(words)(args=words, prog_name="tondo")
+        status: object = build(words)(args=words, prog_name="tondo", standalone_mode=False)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except TondoError as error:
@@ -34,8 +54,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user unasked
-        return _other(words, error)
-    return 0
+        return _complain(words, error) if isinstance(error, Complaint) else _other(words, error)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(words: Sequence[str], complaint: Complaint) -> int:
+    """Report a command line that cannot be understood."""
+    if type(complaint).__name__ == "NoArgsIsHelpError":  # not a mistake: what it carries is the help
+        complaint.show()
+        return complaint.exit_code
+    context: object = getattr(complaint, "ctx", None)
+    path: object = getattr(context, "command_path", "tondo")
+    usage: object = getattr(context, "get_usage", lambda: f"Usage: {path}")()
+    lines = " ".join(str(usage).split())
+    diagnostic = Diagnostic(
+        "TND-U005",
+        " ".join(complaint.format_message().split()).removesuffix("."),
+        notes=(f"{lines[:1].lower()}{lines[1:]}",),
+        help=f"'{path} --help' explains",
+    )
+    value = {"code": diagnostic.code, "message": diagnostic.message, "notes": diagnostic.notes, "help": diagnostic.help}
+    _report(words, diagnostic.render(), value)
+    return complaint.exit_code
 
 
 def _other(words: Sequence[str], error: Exception) -> int:

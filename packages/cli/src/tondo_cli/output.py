@@ -12,13 +12,13 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tondo.passes import Reporter
 from tondo_cli.text import colour_allowed, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from tondo.diagnostics import Diagnostic
+    from tondo.passes import Reporter
 
 
 class Output:
@@ -67,7 +67,10 @@ class LineReporter:
 
 
 class BarReporter:
-    """A reporter that shows one bar per step; safe for calls from several threads."""
+    """A reporter that shows one bar per stage; safe for calls from several threads.
+
+    A step is called ``stage`` or ``stage: what is done now``; the bar keeps its place and tells what is done.
+    """
 
     def __init__(self, progress: Progress) -> None:
         """Show bars on ``progress``."""
@@ -83,7 +86,9 @@ class BarReporter:
         """Move the bar of ``step``."""
         from rich.markup import escape
 
+        stage, _, _ = step.partition(":")
+        text = escape(printable(step))
         with self._lock:
-            if step not in self._tasks:
-                self._tasks[step] = self._progress.add_task(escape(printable(step)))
-            self._progress.update(self._tasks[step], completed=done, total=total or None)
+            if stage not in self._tasks:
+                self._tasks[stage] = self._progress.add_task(text)
+            self._progress.update(self._tasks[stage], description=text, completed=done, total=total or None)

@@ -28,11 +28,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """One object to make: its name, its text when asked for, and what decides it."""
+    """One object to make: its name, its text when asked for, what decides it, and the function that it is made of."""
 
     name: str
     text: Callable[[], str]
     content: str
+    title: str
 
 
 def compile_module(module: IRModule, target: Target, options: LlvmOptions, context: CodegenContext) -> CompiledCode:
@@ -44,7 +45,9 @@ def compile_module(module: IRModule, target: Target, options: LlvmOptions, conte
     functions = _reachable(module)
     kernels = list(dict.fromkeys(name for function in _entries(module) for name in _called(function, packed=False)))
     packed = list(dict.fromkeys(name for function in functions.values() for name in _called(function, packed=True)))
-    units = _units(functions, target, kernels, packed)
+    with context.timing.measure("units"):
+        units = _units(functions, target, kernels, packed)
+        context.timing.note(functions=len(functions), distinct=len(units) - 1)
     objects = _compile(units, machine_spec(target), Optimization(options.opt_level, options.vectorize), context)
     return CompiledCode(
         objects=tuple(ObjectCode(_UNSAFE.sub("_", unit.name), data) for unit, data in zip(units, objects, strict=True)),
@@ -104,36 +107,45 @@ def _units(
         if calls or function.attrs.get("exported") is True:
             # It depends on the symbols and positions of others or on its own name, so its text decides.
             emitted = text()
-            units[function.name] = _Unit(function.name, lambda emitted=emitted: emitted, emitted)
+            units[function.name] = _Unit(function.name, lambda emitted=emitted: emitted, emitted, name)
         else:
-            units[function.name] = _Unit(function.name, text, f"{digests[name]} {facts}")
+            units[function.name] = _Unit(function.name, text, f"{digests[name]} {facts}", name)
     pool = pool_ir(target.triple)
-    return [*units.values(), _Unit("tondo_pool", lambda: pool, pool)]
+    return [*units.values(), _Unit("tondo_pool", lambda: pool, pool, "thread pool")]
 
 
 def _compile(
     units: list[_Unit], machine: MachineSpec, optimization: Optimization, context: CodegenContext
 ) -> list[bytes]:
     cache = None if context.cache is None else ObjectCache(context.cache)
-    found: dict[str, bytes] = {}
-    keys: dict[str, str] = {}
-    for unit in units:
-        if cache is None:
-            continue
-        keys[unit.name] = object_key(unit.name, unit.content, machine, optimization)
-        data = cache.get(keys[unit.name])
-        if data is not None:
-            found[unit.name] = data
-    missing = [Source(unit.name, unit.text()) for unit in units if unit.name not in found]
+    keys = {unit.name: object_key(unit.name, unit.content, machine, optimization) for unit in units}
+    with context.timing.measure("emit"):
+        found = {} if cache is None else _found(keys, cache)
+        missing = [Source(unit.name, unit.text(), unit.title) for unit in units if unit.name not in found]
+        context.timing.note(cached=len(found), emitted=len(missing))
     if context.dump is not None:
         for source in missing:
             context.dump(f"{source.name}.ll", source.ir_text)
-    compiled = compile_many(missing, machine, optimization, jobs=max(1, context.jobs), progress=_progress(context))
+    with context.timing.measure("llvm"):
+        compiled = compile_many(
+            missing,
+            machine,
+            optimization,
+            jobs=max(1, context.jobs),
+            progress=_progress(context),
+            timing=context.timing,
+        )
+        context.timing.note(compiled=len(compiled), threads=max(1, min(context.jobs, len(missing))))
     for code in compiled:
         found[code.name] = code.data
         if cache is not None:
             cache.put(keys[code.name], code.data)
     return [found[unit.name] for unit in units]
+
+
+def _found(keys: Mapping[str, str], cache: ObjectCache) -> dict[str, bytes]:
+    """Return the objects that ``cache`` has, by the names of their units."""
+    return {name: data for name, key in keys.items() if (data := cache.get(key)) is not None}
 
 
 def _progress(context: CodegenContext) -> Callable[[int, int, str], None]:

@@ -147,7 +147,7 @@ def test_time_progress_and_dumps(world):
     model = compile(world.model(), extensions=world.extensions, tools=tools)
     assert model.timing is timing
     assert [span.name for _, span in timing.root.walk()] == [
-        "compile", "plan", "load", "passes", "toy.lower", "code", "session",
+        "compile", "plan", "load", "passes", "toy.lower", "code", "print", "session",
     ]  # fmt: skip
     assert world.reporter.steps[-1] == ("passes: toy.lower", 1, 1)
     assert list(texts) == ["00-input", "01-toy.lower"]

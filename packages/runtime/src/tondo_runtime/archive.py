@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
+import shutil
 import struct
 import tempfile
 import zipfile
@@ -22,7 +23,7 @@ from tondo_runtime.errors import fail
 from tondo_runtime.manifest_json import MAX_MEMBERS, is_member_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import IO
 
 ALIGNMENT = 64
@@ -51,19 +52,40 @@ def write_archive(path: Path, members: Mapping[str, Sequence[Chunk]]) -> None:
     Raises:
         RuntimeFailure: TND-U005 if the folder cannot be written.
     """
+
+    def fill(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            _write_zip(file, members)
+
+    _replace(path, fill)
+
+
+def copy_archive(source: Archive, path: Path) -> None:
+    """Write the bytes of ``source`` to ``path``, replacing it in one step.
+
+    Raises:
+        RuntimeFailure: TND-U005 if the folder cannot be written.
+    """
+    _replace(path, lambda temporary: shutil.copyfile(source.path, temporary))
+
+
+def _replace(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let ``fill`` write the file ``path``, which appears whole or not at all to every other process.
+
+    The disk is not waited for, as no compiler does: what a crash of the machine damages is refused when it is opened.
+    """
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except OSError as error:
         fail("TND-U005", f"cannot write {path}: {error.strerror}", help="choose another folder")
+    os.close(descriptor)
+    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            _write_zip(file, members)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        fill(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink()
+        temporary.unlink()
         raise
 
 

@@ -7,12 +7,15 @@ import platform
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import typer
 
-from tondo.plugin import Extensions, collect
 from tondo_cli.options import Debug, Json, Plugins
 from tondo_cli.output import Output
+
+if TYPE_CHECKING:
+    from tondo.plugin import Extensions
 
 app = typer.Typer()
 
@@ -33,8 +36,11 @@ class Check:
 @app.command()
 def doctor(chosen: Plugins = "", json: Json = False, debug: Debug = False) -> None:
     """Check the installation; the status is 1 if something is wrong."""
+    from tondo.plugin import collect
+
     del debug
-    checks = [*_packages(), *_plugins(collect(chosen, strict=False)), *_abilities(collect(chosen, strict=False))]
+    extensions = collect(chosen, strict=False)
+    checks = [*_packages(), *_plugins(extensions), *_abilities(extensions)]
     lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}" for check in checks]
     lines += [f"help: {check.name}: {check.help}" for check in checks if not check.ok and check.help]
     Output(json=json).result({"checks": [asdict(check) for check in checks]}, lines)

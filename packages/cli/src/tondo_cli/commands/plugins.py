@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from tondo.plugin import PluginReport, collect
 from tondo_cli.options import Debug, Json, Plugins
 from tondo_cli.output import Output
 from tondo_cli.text import table
+
+if TYPE_CHECKING:
+    from tondo.plugin import PluginReport
 
 app = typer.Typer()
 
@@ -17,6 +20,8 @@ app = typer.Typer()
 @app.command()
 def plugins(chosen: Plugins = "", json: Json = False, debug: Debug = False) -> None:
     """List plugins, what they bring, and why one is not loaded."""
+    from tondo.plugin import collect
+
     del debug
     extensions = collect(chosen, strict=False)
     value = {

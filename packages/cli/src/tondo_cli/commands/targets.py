@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import typer
 
-from tondo.plugin import collect
-from tondo.target import Target, TargetProvider
 from tondo_cli.options import Debug, Json, Plugins
 from tondo_cli.output import Output
 from tondo_cli.text import size
+
+if TYPE_CHECKING:
+    from tondo.target import Target, TargetProvider
 
 app = typer.Typer()
 
@@ -18,6 +20,8 @@ app = typer.Typer()
 @app.command()
 def targets(chosen: Plugins = "", json: Json = False, debug: Debug = False) -> None:
     """List targets and the facts about this machine."""
+    from tondo.plugin import collect
+
     del debug
     providers = sorted(collect(chosen).targets.values(), key=lambda provider: (-provider.priority, provider.name))
     detected = {provider.name: found for provider in providers if (found := provider.detect()) is not None}

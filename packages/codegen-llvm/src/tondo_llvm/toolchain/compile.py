@@ -11,6 +11,9 @@ end the process are compiled by a helper process, see :mod:`tondo_llvm.toolchain
 from __future__ import annotations
 
 import concurrent.futures
+import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tondo.diagnostics import TondoError
@@ -24,6 +27,8 @@ from tondo_llvm.toolchain.source import DEFAULT_OPTIMIZATION, ObjectCode, Optimi
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tondo.passes import Timing
+
 
 def compile_many(
     items: Sequence[Source],
@@ -32,6 +37,7 @@ def compile_many(
     *,
     jobs: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    timing: Timing | None = None,
 ) -> list[ObjectCode]:
     """Compile every module.
 
@@ -41,6 +47,7 @@ def compile_many(
         optimization: how to optimise.
         jobs: threads; None means as many as this process has processors.
         progress: called in the calling thread after each module with (how many are done, how many there are, name).
+        timing: receives a span for each module, in the lane of its thread.
 
     Returns:
         One object per item, in the order of ``items``.
@@ -51,7 +58,7 @@ def compile_many(
     initialize()
     target_machine(machine, optimization.level).close()
     workers = max(1, min(jobs if jobs is not None else available_cpus(), len(items)))
-    objects: dict[int, ObjectCode] = {}
+    objects: dict[int, _Done] = {}
     errors: dict[int, TondoError] = {}
     # The largest text first, so that no thread is left alone with it at the end.
     order = sorted(range(len(items)), key=lambda index: (-len(items[index].ir_text), index))
@@ -62,6 +69,8 @@ def compile_many(
                 index = running[future]
                 try:
                     objects[index] = future.result()
+                    if timing is not None:
+                        objects[index].record(timing)
                 except TondoError as error:
                     errors[index] = error
                 if progress is not None:
@@ -71,7 +80,7 @@ def compile_many(
             raise
     if errors:
         raise TondoError(*(diagnostic for index in sorted(errors) for diagnostic in errors[index].diagnostics))
-    return [objects[index] for index in range(len(items))]
+    return [objects[index].code for index in range(len(items))]
 
 
 def assembly(
@@ -89,8 +98,24 @@ def assembly(
     return _generate(Source(name, ir_text), machine, optimization, as_object=False).decode()
 
 
-def _compile(source: Source, machine: MachineSpec, optimization: Optimization) -> ObjectCode:
-    return ObjectCode(source.name, _generate(source, machine, optimization, as_object=True))
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A compiled module: when, and by which thread."""
+
+    code: ObjectCode
+    title: str
+    begin: float
+    end: float
+    thread: str
+
+    def record(self, timing: Timing) -> None:
+        timing.record(self.title, self.begin, self.end, self.thread, bytes=len(self.code.data))
+
+
+def _compile(source: Source, machine: MachineSpec, optimization: Optimization) -> _Done:
+    begin = time.perf_counter()
+    code = ObjectCode(source.name, _generate(source, machine, optimization, as_object=True))
+    return _Done(code, source.title or source.name, begin, time.perf_counter(), threading.current_thread().name)
 
 
 def _generate(source: Source, machine: MachineSpec, optimization: Optimization, *, as_object: bool) -> bytes:

@@ -8,10 +8,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One module: ``name`` is for messages and files, ``ir_text`` is LLVM IR."""
+    """One module: ``name`` is for messages and files, ``ir_text`` is LLVM IR, ``title`` what people call it."""
 
     name: str
     ir_text: str
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,18 +58,24 @@ class ArtifactCache:
         except OSError as error:
             self._warn("the damaged artifact cannot be removed", str(error))
 
-    def store(self, key: str, write: Callable[[Path], object]) -> None:
-        """Let ``write(path)`` create the entry ``key`` in one step, then drop what was not used for longest."""
+    def store(self, key: str, write: Callable[[Path], object]) -> Path | None:
+        """Let ``write(path)`` create the entry ``key`` in one step, then drop what was not used for longest.
+
+        Returns:
+            The file of the entry; None, after a warning, if it could not be made.
+        """
         path = self._path(key)
         try:
             self._make(path.parent)
             if not self._is_private(self.folder):
                 self._warn("the cache is not used", f"others may write to {self.folder}")
-                return
+                return None
             write(path)
             self._prune(keep=path)
         except (OSError, RuntimeFailure) as error:
             self._warn("the compiled model is not kept in the cache", str(error).split("\n")[0])
+            return None
+        return path
 
     def objects(self) -> Path | None:
         """Return the folder in which code generators keep object code, or None if it cannot be used."""

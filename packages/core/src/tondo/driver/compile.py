@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tondo.diagnostics import Diagnostic
@@ -15,7 +17,7 @@ from tondo.driver.model import Model, Parts
 from tondo.driver.pipeline import codegen_options
 from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
 from tondo.driver.source import dimensions_of
-from tondo.ir import IRModule
+from tondo.ir import ConstantData, IRModule
 from tondo.passes import Instrument, Miss, Progress, Reporter, SilentReporter, TimePasses, Timing, run_pipeline
 from tondo.passes.verify import verifiers
 from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
@@ -23,6 +25,7 @@ from tondo.script import script
 from tondo.support.version import __version__
 from tondo.target import TargetSpec
 from tondo_runtime import Artifact, RuntimeFailure, Session
+from tondo_runtime.host import default_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def lower(plan: Plan, tools: Tools) -> IRModule:
     """Return the module after all passes of ``plan``."""
     with tools.timing.measure("load"):
         module = plan.source.load()
+        tools.timing.note(constants=len(module.constants))
     instruments = [TimePasses(tools.timing), Progress(tools.reporter), *tools.instruments]
     with tools.timing.measure("passes"):
         return run_pipeline(
@@ -117,9 +121,10 @@ def generate(
     """Return the machine code of a lowered module."""
     context = CodegenContext(
         cache=cache.objects() if cache is not None else None,
-        jobs=plan.target.threads,
+        jobs=default_threads(),
         reporter=tools.reporter,
         dump=tools.dump,
+        timing=tools.timing,
     )
     with tools.timing.measure("code"), guard(f"the code generator '{codegen.name}'"):
         return codegen.compile(module, plan.target, codegen_options(plan.file), context)
@@ -134,25 +139,36 @@ def _finish(
     cache: ArtifactCache | None,
     key: str,
 ) -> Model:
-    parts = _parts(module, code, plan)
+    with tools.timing.measure("print"):
+        _digest_constants(module)
+        text = script(module)
+    parts = _parts(module, text, code, plan)
     with tools.timing.measure("session"):
         session = Session(parts.manifest, parts.code, parts.weights, plan.target.threads)
 
-    def linked(reporter: Reporter = tools.reporter) -> Parts:
+    @functools.cache
+    def linked() -> Parts | Miss:
         """Prefer a shared object: the runtime loads it without further components."""
         if not isinstance(codegen, Linker):
             return parts
-        with guard(f"linking by '{codegen.name}'"):
+        with tools.timing.measure("link"), guard(f"linking by '{codegen.name}'"):
             result = codegen.link(code, plan.target)
-        if isinstance(result, Miss):
-            _tell_unlinked(reporter, result.reason)
-            return parts
-        return _parts(module, result, plan)
+        return result if isinstance(result, Miss) else _parts(module, text, result, plan)
 
+    def to_save() -> Parts:
+        found = linked()
+        if isinstance(found, Miss):
+            _tell_unlinked(tools.reporter, found.reason)
+            return parts
+        return found
+
+    stored = None
     if cache is not None:
+        found = linked()
         with tools.timing.measure("store"):
-            cache.store(key, lambda path: linked(SilentReporter()).write(path))
-    return Model(plan.source.name, session, parts=linked, module=module, timing=tools.timing)
+            stored = cache.store(key, (parts if isinstance(found, Miss) else found).write)
+        stored = None if isinstance(found, Miss) else stored
+    return Model(plan.source.name, session, parts=to_save, module=module, timing=tools.timing, stored=stored)
 
 
 def _tell_unlinked(reporter: Reporter, reason: str) -> None:
@@ -167,7 +183,17 @@ def _tell_unlinked(reporter: Reporter, reason: str) -> None:
     )
 
 
-def _parts(module: IRModule, code: CompiledCode, plan: Plan) -> Parts:
+def _digest_constants(module: IRModule) -> None:
+    """Let several threads work out the digests by which the printed module names constants; they remember them."""
+    with ThreadPoolExecutor(default_threads(), "tondo-digest") as executor:
+        list(executor.map(_digest, module.constants.values()))
+
+
+def _digest(constant: ConstantData) -> str:
+    return constant.digest
+
+
+def _parts(module: IRModule, text: str, code: CompiledCode, plan: Plan) -> Parts:
     smallest = {name: low for name, (low, _) in dimensions_of(plan.file.config).items()}
     signature = signature_of(module, smallest)
     manifest = make_manifest(
@@ -175,7 +201,7 @@ def _parts(module: IRModule, code: CompiledCode, plan: Plan) -> Parts:
     )
     weights = {spec.name: module.constants[spec.name].array for spec in manifest.constants}
     members = {member_of(entry.name, entry.kind): entry.data for entry in code.objects}
-    return Parts(manifest, script(module), members, weights)
+    return Parts(manifest, text, members, weights)
 
 
 def _cache(plan: Plan, tools: Tools) -> ArtifactCache | None:
@@ -213,4 +239,4 @@ def _from_cache(cache: ArtifactCache, key: str, plan: Plan, tools: Tools) -> Mod
         return None
     code = {member: bytes(data) for member, data in artifact.code.items()}
     parts = Parts(artifact.manifest, artifact.module_text, code, artifact.weights)
-    return Model(plan.source.name, session, parts=lambda: parts, timing=tools.timing, from_cache=True)
+    return Model(plan.source.name, session, parts=lambda: parts, timing=tools.timing, from_cache=True, stored=path)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from tondo.diagnostics import fail
 from tondo.ir import IRModule
 from tondo.passes import Timing
 from tondo_runtime import Manifest, Profile, TensorSpec, write_artifact
+from tondo_runtime.artifact import copy_artifact
 
 Array = npt.NDArray[np.generic]
 
@@ -88,6 +90,7 @@ class Model:
         module: IRModule | None = None,
         timing: Timing | None = None,
         from_cache: bool = False,
+        stored: Path | None = None,
     ) -> None:
         """Wrap ``engine``; the driver makes models.
 
@@ -98,6 +101,7 @@ class Model:
             module: the module after the last pass, or None for a model from the cache.
             timing: where the time of the compilation went.
             from_cache: whether the artifact was found in the cache.
+            stored: the artifact in the cache, which :meth:`save` copies as long as it is there.
         """
         self.name = name
         self.engine = engine
@@ -105,6 +109,7 @@ class Model:
         self.timing = timing or Timing()
         self.from_cache = from_cache
         self._parts = parts
+        self._stored = stored
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -159,7 +164,9 @@ class Model:
         """
         if self._parts is None:
             fail("TND-U005", "an interpreted model has no code to save", help="compile it for the target 'native'")
-        return self._parts().write(path)
+        with self.timing.measure("save"):
+            copied = None if self._stored is None else copy_artifact(self._stored, path)
+            return self._parts().write(path) if copied is None else copied
 
     def close(self) -> None:
         """Unload the code."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from tondo.passes.reporter import Reporter, SilentReporter
 from tondo.passes.rule import Miss
+from tondo.passes.timing import Timing
 
 if TYPE_CHECKING:
     from tondo.ir import IRModule, Operator
@@ -127,12 +128,14 @@ class CodegenContext:
         jobs: how many functions may be compiled at the same time.
         reporter: receives progress and warnings.
         dump: receives ``(name, text)`` of intermediate forms, or None where nobody looks.
+        timing: receives where the time goes: spans for the steps, one in a lane for each piece of code.
     """
 
     cache: Path | None = None
     jobs: int = 1
     reporter: Reporter = field(default_factory=SilentReporter)
     dump: Callable[[str, str], None] | None = None
+    timing: Timing = field(default_factory=Timing)
 
 
 @runtime_checkable
