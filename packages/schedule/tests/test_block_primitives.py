@@ -99,6 +99,15 @@ def test_decompose_reduction_needs_the_reduction_inside() -> None:
         schedule.decompose_reduction("T", Var("T_l0"))
 
 
+def test_a_reduction_does_not_start_outside_overlapping_tiles() -> None:
+    schedule = Schedule(reduction(4, 2, "sum"))
+    outer, _ = schedule.split(schedule.loops("S")[0], 3, "shift")
+    with pytest.raises(TondoError, match="decompose_reduction of block 'S': the tiles of loop 'S_l0_0' overlap"):
+        schedule.decompose_reduction("S", outer)
+    with pytest.raises(TondoError, match="blockize of loop 'S_l0_0': the tiles of loop 'S_l0_0' overlap"):
+        schedule.blockize(outer)
+
+
 @pytest.mark.parametrize("factor", [1, 3, 4])
 def test_compute_at_computes_what_is_read(factor: int) -> None:
     schedule = Schedule(chain(10))

@@ -115,7 +115,7 @@ def _windows(intrinsic: Intrinsic, pairs: Pairs, order: Mapping[Var, Var]) -> di
         operand = operands.get(wanted.buffer)
         if operand is None:
             raise _DiffersError(f"'{wanted.buffer.name}' of the instruction's semantics is not one of its operands")
-        window = window_of(operand, wanted, given, order)
+        window = window_of(wanted, given, order)
         if found.setdefault(operand.name, window) != window:
             raise _DiffersError(
                 f"operand '{operand.name}' of the instruction is one place, here it is {script(given)} and another"
@@ -126,8 +126,8 @@ def _windows(intrinsic: Intrinsic, pairs: Pairs, order: Mapping[Var, Var]) -> di
     return found
 
 
-def window_of(operand: Operand, wanted: Load, given: Load, order: Mapping[Var, Var]) -> Window:
-    """Return the window of ``given`` that ``wanted``, an access to ``operand``, sees.
+def window_of(wanted: Load, given: Load, order: Mapping[Var, Var]) -> Window:
+    """Return the window of ``given`` that ``wanted``, an access of the instruction, sees.
 
     Raises:
         _DiffersError: if no window makes them equal.
@@ -155,6 +155,14 @@ def window_of(operand: Operand, wanted: Load, given: Load, order: Mapping[Var, V
         shift = sum(columns[row][dim] * _constant(begin) for dim, (_, begin) in enumerate(want))
         base.append(rest if shift == 0 else add(rest, -shift))
     return Window(given.buffer, tuple(base), tuple(tuple(row) for row in columns))
+
+
+def window_or_reason(wanted: Load, given: Load, order: Mapping[Var, Var]) -> Window | str:
+    """Return the window of ``given`` that ``wanted`` sees, or why there is none."""
+    try:
+        return window_of(wanted, given, order)
+    except _DiffersError as difference:
+        return str(difference)
 
 
 def check_operand(operand: Operand, window: Window) -> None:

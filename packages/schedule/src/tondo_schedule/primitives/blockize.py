@@ -16,7 +16,7 @@ After ``blockize(i_1)``::
 The outer block counts tiles where the inner extent divides the axis. Where tiles may overlap (a shifted tail) it counts
 the places at which a tile can begin. To a schedule a block is a leaf: its loops are not reached any more. Refused if
 the nest holds more than one block, if a binding is not affine in the loops of the nest, if a condition depends on them,
-or if a reduction is cut at a place that is not a multiple of the tile.
+if a reduction is cut at a place that is not a multiple of the tile, or if tiles in the nest overlap under a reduction.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from tondo.ir import (
     substitute,
     walk,
 )
+from tondo_schedule.primitives.split import OVERLAP
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import Names, analyzer_for, loop_at, loop_place, put, uses, with_body
 
@@ -62,6 +63,9 @@ def apply(function: TensorFunction, loop: Var) -> tuple[TensorFunction, str]:
     variables = frozenset(item.var for item in loops)
     if inner.predicate is not None and any(uses(inner.predicate, var) for var in variables):
         refuse("blockize", subject, f"the condition of block '{inner.name}' depends on it", help="pad the axis first")
+    overlapping = [item for item in loops if item.attrs.get(OVERLAP)]
+    if overlapping and inner.init is not None:
+        refuse("blockize", subject, f"the tiles of loop '{overlapping[0].var.name}' overlap and would add twice")
     known = analyzer_for(function, place)
     names = Names(function)
     iters, bindings = _iters(inner, loops, known, names, subject)

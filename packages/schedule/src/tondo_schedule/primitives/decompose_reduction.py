@@ -13,7 +13,8 @@ After ``decompose_reduction("C", k)``::
         for k in range(8):
             C[i] = C[i] + A[i, k]
 
-Refused if the block has no init, or if one of its reduction loops lies outside the loop.
+Refused if the block has no init, if one of its reduction loops lies outside the loop, or if tiles overlap inside, which
+would add twice what they share.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tondo.ir import Block, Expr, For, Stmt, TensorFunction, Var, point_regions, seq, substitute
+from tondo_schedule.primitives.split import OVERLAP
 from tondo_schedule.refusal import refuse
 from tondo_schedule.tree import Names, block_at, block_place, both, conjuncts, loop_at, loop_place, put, uses, with_body
 
@@ -43,6 +45,9 @@ def apply(function: TensorFunction, block: str, loop: Var) -> tuple[TensorFuncti
     for outer in place.loops[: place.loops.index(at)]:
         if any(uses(it.binding, outer.var) for it in reduced):
             refuse("decompose_reduction", subject, f"its reduction loop '{outer.var.name}' lies outside '{loop.name}'")
+    for inner in place.loops[place.loops.index(at) :]:
+        if inner.attrs.get(OVERLAP):
+            refuse("decompose_reduction", subject, f"the tiles of loop '{inner.var.name}' overlap and would add twice")
     names = Names(function)
     inside = place.loops[place.loops.index(at) :]
     spatial = tuple(it for it in node.iters if it.kind == "spatial")
