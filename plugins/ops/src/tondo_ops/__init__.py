@@ -15,11 +15,12 @@ from tondo_ops.elementwise import OPERATORS as ELEMENTWISE
 from tondo_ops.movement import OPERATORS as MOVEMENT
 from tondo_ops.normalize import OPERATORS as NORMALIZE
 from tondo_ops.reduction import OPERATORS as REDUCTION
+from tondo_ops.sample import OPERATORS as SAMPLE
 from tondo_ops.window import OPERATORS as WINDOW
 
 OPERATORS: Final[dict[str, Operator]] = {
     operator.name: operator
-    for operator in (*ELEMENTWISE, *REDUCTION, *WINDOW, *NORMALIZE, *CONTRACTION, *MOVEMENT, *CREATE)
+    for operator in (*ELEMENTWISE, *REDUCTION, *WINDOW, *NORMALIZE, *CONTRACTION, *MOVEMENT, *SAMPLE, *CREATE)
 }
 """Every operator by name."""
 

@@ -239,9 +239,12 @@ class _Importer:
             inline=self._inliner(name, frame),
         )
 
-    def _inliner(self, name: str, frame: _Frame) -> Callable[[GraphProto], tuple[Value, ...]]:
-        def inline(graph: GraphProto) -> tuple[Value, ...]:
-            inner = _Frame({}, frame, frame.versions, frame.attributes, self._deeper(frame), f"{name}/")
+    def _inliner(self, name: str, frame: _Frame) -> Callable[[GraphProto, Sequence[Value]], tuple[Value, ...]]:
+        def inline(graph: GraphProto, inputs: Sequence[Value]) -> tuple[Value, ...]:
+            if len(graph.input) != len(inputs):
+                fail("TND-M004", f"a graph of {name} has {len(graph.input)} inputs, {len(inputs)} are given")
+            given = {item.name: value for item, value in zip(graph.input, inputs, strict=True)}
+            inner = _Frame({**given}, frame, frame.versions, frame.attributes, self._deeper(frame), f"{name}/")
             results = self._graph(graph, inner)
             if any(result is None for result in results):
                 raise Unsupported("its branch holds unsupported operators")

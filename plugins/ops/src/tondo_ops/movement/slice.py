@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tondo.ir import Const, Expr, OpCall, Operator, TensorFunction, TensorType, ceildiv, is_const, maximum, minimum
@@ -53,13 +54,29 @@ def cut(extent: Expr, begin: Expr | None, end: Expr | None, step: int) -> Cut:
 def _cuts(call: OpCall) -> dict[int, Cut]:
     (x,) = call.args
     axes = [normal_axis(call, axis, x.rank) for axis in ints(call, "axes")]
-    starts, ends = optional_extents(call, "starts"), optional_extents(call, "ends")
+    starts = optional_extents(call, "starts")
+    if "sizes" in call.attrs:
+        return _parts(call, axes, starts)
+    ends = optional_extents(call, "ends")
     steps = ints(call, "steps", (1,) * len(axes))
     if len(set(axes)) != len(axes) or not len(axes) == len(starts) == len(ends) == len(steps):
         refuse(call, "axes, starts, ends and steps must have one item per distinct axis")
     if 0 in steps:
         refuse(call, "steps must not be 0")
     return {axis: cut(x.dims[axis], starts[i], ends[i], steps[i]) for i, axis in enumerate(axes)}
+
+
+def _parts(call: OpCall, axes: list[int], starts: Sequence[Expr | None]) -> dict[int, Cut]:
+    """Return parts whose ``sizes`` are given: they are known to lie inside, nothing is limited."""
+    sizes, steps = optional_extents(call, "sizes"), ints(call, "steps", (1,) * len(axes))
+    if len(set(axes)) != len(axes) or not len(axes) == len(starts) == len(sizes) == len(steps) or None in sizes:
+        refuse(call, "axes, starts, sizes and steps must have one item per distinct axis")
+    parts = zip(axes, starts, sizes, steps, strict=True)
+    return {
+        axis: Cut(ZERO if begin is None else begin, step, tidy(size))
+        for axis, begin, size, step in parts
+        if size is not None
+    }
 
 
 def _infer(call: OpCall) -> tuple[TensorType, ...]:

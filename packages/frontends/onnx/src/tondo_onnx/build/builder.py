@@ -8,7 +8,8 @@ needed as tensors.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from tondo.ir import (
     INT64,
     Atom,
     Attrs,
+    BindDims,
     Binding,
     Call,
     Const,
@@ -25,9 +27,13 @@ from tondo.ir import (
     DType,
     Expr,
     GraphFunction,
+    GraphRegion,
     GraphVar,
+    IfRegion,
+    LoopRegion,
     MatchShape,
     OpCall,
+    Operation,
     Operator,
     ShapeValue,
     TensorType,
@@ -41,6 +47,15 @@ from tondo_onnx.build.names import Names
 from tondo_onnx.build.values import Ratio, Value, settled
 from tondo_onnx.limits import Limits
 from tondo_onnx.problems import MissingOperator
+
+
+@dataclass(slots=True)
+class _Region:
+    """A region in the making: what was known outside of values that became known inside."""
+
+    outside: list[tuple[Value, Atom | None, np.ndarray | None]] = field(
+        default_factory=list["tuple[Value, Atom | None, np.ndarray | None]"]
+    )
 
 
 @dataclass(slots=True)
@@ -65,6 +80,8 @@ class Builder:
     bindings: list[Binding] = field(default_factory=list[Binding])
     constants: dict[str, ConstantData] = field(default_factory=dict[str, ConstantData])
     _wanted: dict[str, str] = field(default_factory=dict[str, str])
+    _count: int = 0
+    _region: _Region | None = None
 
     # -- values
 
@@ -128,17 +145,53 @@ class Builder:
         elements = evaluate(op, Request(args, attrs, shape, type.dtype, self.dims))
         return None if elements is None else self.known(elements, type.dtype, op)
 
-    def _emit(
-        self, operation: Call | ShapeValue | MatchShape, types: Sequence[TensorType], stem: str
-    ) -> tuple[Value, ...]:
+    def _emit(self, operation: Operation, types: Sequence[TensorType], stem: str) -> tuple[Value, ...]:
         made: list[Value] = []
         variables: list[GraphVar] = []
         for position, kind in enumerate(types):
-            variable = GraphVar(f"%{len(self.bindings)}.{position}.{stem}", kind)
+            variable = GraphVar(f"%{self._count}.{position}.{stem}", kind)
             variables.append(variable)
             made.append(Value(kind, variable, None, stem))
+        self._count += 1
         self.bindings.append(Binding(tuple(variables), operation, self.source))
         return tuple(made)
+
+    # -- regions and dimensions that depend on contents
+
+    @contextmanager
+    def region(self) -> Generator[list[Binding]]:
+        """Collect the bindings of a region; what becomes known inside of values from outside is forgotten after it."""
+        bindings, region = self.bindings, self._region
+        self.bindings, self._region = [], _Region()
+        try:
+            yield self.bindings
+        finally:
+            for value, atom, elements in reversed(self._region.outside):
+                value.atom, value.elements = atom, elements
+            self.bindings, self._region = bindings, region
+
+    def control(self, operation: IfRegion | LoopRegion, types: Sequence[TensorType], stem: str) -> tuple[Value, ...]:
+        """Return the results of a branch or a loop."""
+        return self._emit(operation, types, stem)
+
+    def bind(self, value: Value) -> tuple[Expr, ...]:
+        """Return the elements of an integer tensor of rank 0 or 1 that depends on contents, as new dimensions."""
+        count = static(value.dims)
+        if count is None:
+            msg = "a shape of unknown rank"
+            raise AssertionError(msg)
+        numbers = value if value.dtype == INT64 else self.call("cast", (value,), {"dtype": INT64})[0]
+        found = tuple(self.dims.unknown(self.names.claim(f"{value.hint}_size")) for _ in range(math.prod(count)))
+        self._emit(BindDims(self.atom(numbers), found), (), value.hint)
+        elements = np.empty(len(found), object)
+        elements[:] = found
+        self._learn(value, value.atom, elements.reshape(count))
+        return found
+
+    def _learn(self, value: Value, atom: Atom | None, elements: np.ndarray | None) -> None:
+        if self._region is not None:
+            self._region.outside.append((value, value.atom, value.elements))
+        value.atom, value.elements = atom, elements
 
     def match(self, value: Value, shape: Sequence[Expr]) -> Value:
         """Return ``value`` taken to be of ``shape``, which is checked at run time; itself if it is known to be."""
@@ -155,7 +208,11 @@ class Builder:
         """Return ``value`` as a tensor of the graph; constants and sizes are made into one when first needed."""
         if value.atom is None:
             numbers = value.numbers
-            value.atom = self._constant(numbers, value.hint) if numbers is not None else self._computed(value)
+            if numbers is not None:
+                value.atom = self._constant(numbers, value.hint)
+            else:
+                self._learn(value, self._computed(value), value.elements)
+        assert value.atom is not None
         return value.atom
 
     def _constant(self, array: np.ndarray, hint: str) -> ConstantRef:
@@ -200,17 +257,37 @@ class Builder:
         )
 
     def _renamed(self, binding: Binding, renamed: dict[str, GraphVar]) -> Binding:
-        operation = binding.operation
-        if isinstance(operation, Call):
-            operation = replace(operation, args=tuple(_new(arg, renamed) for arg in operation.args))
-        elif isinstance(operation, MatchShape):
-            operation = replace(operation, arg=_new(operation.arg, renamed))
+        operation = self._renamed_operation(binding.operation, renamed)
         variables: list[GraphVar] = []
         for variable in binding.vars:
             name = self.names.claim(self._wanted.get(variable.name, variable.name.rsplit(".", 1)[-1]))
             variables.append(replace(variable, name=name))
             renamed[variable.name] = variables[-1]
         return replace(binding, vars=tuple(variables), operation=operation)
+
+    def _renamed_operation(self, operation: Operation, renamed: dict[str, GraphVar]) -> Operation:
+        match operation:
+            case Call():
+                return replace(operation, args=tuple(_new(arg, renamed) for arg in operation.args))
+            case MatchShape() | BindDims():
+                return replace(operation, arg=_new(operation.arg, renamed))
+            case IfRegion(condition=condition, then=then, orelse=orelse):
+                sides = self._renamed_region(then, renamed), self._renamed_region(orelse, renamed)
+                return IfRegion(_new(condition, renamed), *sides)
+            case LoopRegion(trips=trips, condition=condition, carried=carried, body=body):
+                values = tuple(_new(atom, renamed) for atom in carried)
+                inner = self._renamed_region(body, renamed)
+                return LoopRegion(_optional(trips, renamed), _optional(condition, renamed), values, inner)
+            case _:
+                return operation
+
+    def _renamed_region(self, region: GraphRegion, renamed: dict[str, GraphVar]) -> GraphRegion:
+        bindings = tuple(self._renamed(binding, renamed) for binding in region.bindings)
+        return GraphRegion(region.params, bindings, tuple(_new(atom, renamed) for atom in region.results))
+
+
+def _optional(atom: Atom | None, renamed: Mapping[str, GraphVar]) -> Atom | None:
+    return None if atom is None else _new(atom, renamed)
 
 
 def _new(atom: Atom, renamed: Mapping[str, GraphVar]) -> Atom:

@@ -30,6 +30,7 @@ class Dimensions:
         """Know ``bounds`` of symbols that may come; ``(low, high)``, high None: unbounded."""
         self._bounds = dict(bounds or {})
         self._vars: dict[str, Var] = {}
+        self.unknowns: list[str] = []
         self._analyzer = Analyzer()
 
     def symbol(self, name: str) -> Expr:
@@ -42,6 +43,12 @@ class Dimensions:
             limits = {var: self._interval(key) for key, var in self._vars.items()}
             self._analyzer = Analyzer(limits)
         return self._vars[name]
+
+    def unknown(self, name: str) -> Expr:
+        """Return a size that the call finds out; it may be 0, so it is the new symbol ``name`` less one."""
+        self._bounds[name] = (1, None)
+        self.unknowns.append(name)
+        return self.symbol(name) - 1
 
     def __contains__(self, name: str) -> bool:
         """Return whether ``name`` is a symbol of the model."""

@@ -18,6 +18,7 @@ from tondo_onnx.converters import (
     quantization,
     reduce,
     resize,
+    sampling,
     shape,
     slicing,
 )
@@ -39,6 +40,7 @@ CONVERTERS: Final[Mapping[str, Versions]] = {
     **indexing.CONVERTERS,
     **creation.CONVERTERS,
     **resize.CONVERTERS,
+    **sampling.CONVERTERS,
     **quantization.CONVERTERS,
     **control.CONVERTERS,
 }

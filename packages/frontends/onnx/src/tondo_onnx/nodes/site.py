@@ -12,7 +12,7 @@ from onnx import GraphProto
 from tondo.diagnostics import fail
 from tondo.ir import BOOL, Const, DType, Expr, as_expr
 from tondo_onnx.build.builder import Builder
-from tondo_onnx.build.dims import Dimensions, plains
+from tondo_onnx.build.dims import Dimensions, plains, static
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.attributes import Attributes
 from tondo_onnx.problems import Unsupported
@@ -30,7 +30,7 @@ class Site:
         outputs: names of its outputs, empty for one that is left out.
         attributes: its attributes.
         builder: where operators are emitted.
-        inline: converts a subgraph in place, returns its results.
+        inline: converts a subgraph in place for values of its inputs, returns its results.
     """
 
     op: str
@@ -40,7 +40,7 @@ class Site:
     outputs: tuple[str, ...]
     attributes: Attributes
     builder: Builder
-    inline: Callable[[GraphProto], tuple[Value, ...]]
+    inline: Callable[[GraphProto, Sequence[Value]], tuple[Value, ...]]
 
     @property
     def dims(self) -> Dimensions:
@@ -91,10 +91,15 @@ class Site:
         return tuple(int(item) for item in self.numbers(position).reshape(-1))
 
     def sizes(self, position: int) -> tuple[Expr, ...]:
-        """Return the elements of an integer input that must be numbers or expressions of dimensions."""
-        value = self.arg(position)
+        """Return the elements of an integer input: numbers, expressions of dimensions, or new dimensions for data."""
+        return self.sizes_in(self.arg(position))
+
+    def sizes_in(self, value: Value) -> tuple[Expr, ...]:
+        """Return the elements of an integer tensor of rank 0 or 1 as sizes; a negative one fails at run time."""
         if value.elements is None:
-            self.refuse(f"input {position} decides the shape of the result, but depends on data")
+            if not value.dtype.is_integer or static(value.dims) is None or value.rank > 1:
+                self.refuse("the rank of a result depends on data")
+            return self.builder.bind(value)
         return tuple(
             as_expr(item) if isinstance(item, Expr) else Const(int(item)) for item in value.elements.reshape(-1)
         )
