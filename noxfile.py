@@ -46,10 +46,10 @@ def _project(folder: str) -> dict[str, dict]:
 
 
 def _test_requirements(folder: str) -> list[str]:
-    """What the tests of the package in ``folder`` need beyond its dependencies: group or extra ``test``."""
+    """What the tests of the package in ``folder`` need beyond its dependencies: its group ``test``."""
     project = _project(folder)
-    group = nox.project.dependency_groups(project, "test") if "test" in project.get("dependency-groups", {}) else ()
-    return [*group, *project["project"].get("optional-dependencies", {}).get("test", [])]
+    has_group = "test" in project.get("dependency-groups", {})
+    return list(nox.project.dependency_groups(project, "test")) if has_group else []
 
 
 def _by_name() -> dict[str, str]:

@@ -27,6 +27,7 @@ from tondo_bench.contest import OURS, Result, Settings, measure, probe  # noqa: 
 from tondo_bench.engines import ENGINES  # noqa: E402
 from tondo_bench.process import WorkerError  # noqa: E402
 from tondo_bench.roofline import judge  # noqa: E402
+from tondo_bench.summary import Summary, summarize  # noqa: E402
 from tondo_bench.zoo import Case, Prepared, choose, prepare, tiny  # noqa: E402
 
 _SHOWN_KERNELS = 15
@@ -184,8 +185,16 @@ class Run:
         if self.results:
             report.show(self.console, report.compile_table(self.results, engines))
         report.show(self.console, *report.summary_lines(self.results))
+        summary = self.summary()
+        if summary.slow_kernels:
+            report.show(self.console, report.slow_kernel_table(summary.slow_kernels))
+        if summary.models:
+            report.show(self.console, report.summary_table(summary), report.promise_table(summary.promises))
+
+    def summary(self) -> Summary:
+        """Return all figures in one look."""
         judged = {name: judge(found) for name, found in self.rooflines.items()}
-        report.show(self.console, *report.roofline_lines(judged))
+        return summarize(self.results, judged, self.rooflines)
 
     @contextlib.contextmanager
     def _prepared(self, case: Case) -> Iterator[Prepared]:
@@ -201,12 +210,6 @@ class Run:
 
     def as_json(self) -> dict[str, object]:
         """Return everything that was found, with what is needed to judge it."""
-        by_threads = {
-            str(threads): report.geometric_mean(
-                report.ratios(result for result in self.results if result.threads == threads).values()
-            )
-            for threads in sorted({result.threads for result in self.results})
-        }
         return {
             "machine": machine(),
             "options": {key: str(value) for key, value in vars(self.options).items()},
@@ -214,7 +217,7 @@ class Run:
             "missing": self.missing,
             "skipped": self.skipped,
             "results": [dataclasses.asdict(result) for result in self.results],
-            "geometric_mean": by_threads,
+            "summary": self.summary().as_json(),
             "roofline": {
                 name: {**found, "judged": [dataclasses.asdict(kernel) for kernel in judge(found)]}
                 for name, found in self.rooflines.items()
@@ -242,7 +245,7 @@ def machine() -> dict[str, object]:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     options = arguments(words)
-    console = Console()
+    console = report.make_console()
     load = os.getloadavg()[0]
     if load > 0.5:
         report.show(

@@ -6,7 +6,7 @@ import pytest
 
 from tondo.ir import FLOAT32, INT64, Compute, TensorType, Var, dims
 from tondo_bench import handwritten
-from tondo_bench.roofline import Work, below, judge, large, work_of, works_of
+from tondo_bench.roofline import Work, below, judge, large, reason_of, work_of, works_of
 
 
 def tensor(*shape, dtype=FLOAT32):
@@ -52,6 +52,23 @@ def test_work_of_the_handwritten_contraction():
 def kernel(name, flops, moved, best, kind="dense"):
     work = {"kind": kind, "flops": int(flops), "bytes": int(moved)}
     return {"name": name, "executions": 2, "best": best, "median": 2 * best, "work": work}
+
+
+def test_sizes_of_a_contraction_and_what_they_say():
+    build = Compute("product")
+    a, b = build.input("a", tensor(6, 10)), build.input("b", tensor(10, 7))
+    work = work_of(build.build(build.reduce("c", (6, 7), (10,), lambda i, j, k: a[i, k] * b[k, j])))
+    assert work is not None
+    assert work.sizes == (6, 7, 10, 1)
+    values = {"name": "k", "executions": 1, "best": 1e-3, "median": 1e-3}
+    facts = {"kind": "dense", "flops": 100, "bytes": 1, "sizes": work.sizes, "multiply_adds": 80}
+    reason = reason_of({**values, "work": facts}, facts, 0.5e-3)
+    assert reason == (
+        "6 rows fill no register tile; 7 columns fill few vectors; sums of 10: storing them weighs; "
+        "20% of the operations are no multiply-adds; moving its bytes takes 50% of the time"
+    )
+    plain = {"kind": "dense", "flops": 100, "bytes": 1}
+    assert reason_of({**values, "work": plain}, plain, 0.0) == "none that its facts tell"
 
 
 def test_kernels_are_set_against_the_limit_that_takes_longer():

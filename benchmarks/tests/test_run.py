@@ -64,3 +64,6 @@ def test_one_small_model(tmp_path):
     kernels = found["roofline"]["light_squeezenet"]["judged"]
     assert sum(kernel["kind"] == "dense" for kernel in kernels) > 10
     assert "geometric mean" in done.stdout
+    assert "promises" in done.stdout
+    assert found["summary"]["models"][0]["name"] == "light_squeezenet"
+    assert found["summary"]["models"][0]["flops_share"] > 0

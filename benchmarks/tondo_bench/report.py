@@ -2,30 +2,90 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from tondo_bench.contest import NOT_OFFERED, OURS, REFERENCE, Result
+from tondo_bench.contest import NOT_OFFERED, OURS, REFERENCE, RIVALS, Result
 from tondo_bench.figures import geometric_mean
-from tondo_bench.roofline import Judged, below, large
+from tondo_bench.roofline import Judged
+from tondo_bench.summary import KERNEL_SHARE, SMALLEST, Promise, Summary, threads_of
 
 _NOISY = 0.1
+_WIDE = 200
 
 
 def latency_table(results: Sequence[Result], engines: Sequence[str]) -> Table:
     """Return a row per model: times of every engine, the ratio, the difference."""
-    table = Table(title="latency of one call, median (best) in ms; ratio: fastest of onnxruntime, OpenVINO / tondo")
+    rivals = " and ".join(name for name in engines if name in RIVALS)
+    table = Table(title=f"latency of one call, median (best) in ms; ratio: the faster one of {rivals} / tondo")
     table.add_column("model", no_wrap=True)
     table.add_column("thr", justify="right")
     for engine in engines:
         table.add_column(engine, justify="right", no_wrap=True)
-    for title in ("ratio", "by round", "inductor", "spread", "differs by"):
+    beside = [engine for engine in engines if engine not in {OURS, *RIVALS}]
+    for title in ("ratio", "by round", *(f"{engine} / tondo" for engine in beside), "spread", "differs by"):
         table.add_column(title, justify="right", no_wrap=True)
     for result in results:
-        table.add_row(*_row(result, engines))
+        table.add_row(*_row(result, engines, beside))
     return table
+
+
+def summary_table(summary: Summary) -> Table:
+    """Return a row per model: ratios by threads, speed-up, difference, start, shares of the peaks."""
+    counts = threads_of(summary.models)
+    means = ", ".join(f"{mean:.3f} with {threads}" for threads, mean in summary.means.items())
+    table = Table(title=f"all models; geometric mean of the ratios by threads: {means or 'not measured'}")
+    table.add_column("model", no_wrap=True)
+    titles = [*(f"ratio, {threads} thr" for threads in counts), "speed-up", "differs by", "cold s", "warm s"]
+    for title in (*titles, "of FLOP peak", "of bandwidth", "GB/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in summary.models:
+        cells = [_marked(row.ratios.get(threads)) for threads in counts]
+        table.add_row(
+            row.name,
+            *cells,
+            _number(row.speed_up, ".2f"),
+            _number(row.difference, ".1e"),
+            _number(row.cold_seconds, ".2f"),
+            _number(row.warm_seconds, ".2f"),
+            _number(row.flops_share, ".0%"),
+            _number(row.bytes_share, ".0%"),
+            _number(row.gbytes, ".1f"),
+        )
+    return table
+
+
+def promise_table(promises: Sequence[Promise]) -> Table:
+    """Return a row per promise: what, how much, what was found, whether it holds."""
+    table = Table(title="promises")
+    for title in ("what", "wanted", "found", "holds"):
+        table.add_column(title, overflow="fold")
+    for promise in promises:
+        holds = {True: "yes", False: "NO", None: "open"}[promise.holds]
+        table.add_row(promise.what, promise.wanted, promise.found, holds)
+    return table
+
+
+def slow_kernel_table(slow: Mapping[str, Sequence[Judged]]) -> Table:
+    """Return a row per large dense kernel below the line, with its size and what its facts tell."""
+    table = Table(title=f"dense kernels over 50 MFLOP below {KERNEL_SHARE:.0%} of the peak, one core")
+    for title in ("model", "kernel", "rows x columns x depth", "MFLOP", "ms", "of peak", "reason"):
+        table.add_column(title, justify="right" if title in {"MFLOP", "ms", "of peak"} else "left", overflow="fold")
+    for name, kernels in slow.items():
+        for kernel in kernels:
+            figures = (f"{kernel.flops / 1e6:.0f}", f"{kernel.seconds * 1e3:.3f}", f"{kernel.share:.0%}")
+            table.add_row(name, kernel.name, kernel.shape, *figures, kernel.reason)
+    return table
+
+
+def make_console() -> Console:
+    """Return a console for standard output; wide where no terminal limits it, so that no table is cut."""
+    fits = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console() if fits else Console(width=_WIDE)
 
 
 def compile_table(results: Sequence[Result], engines: Sequence[str]) -> Table:
@@ -34,8 +94,8 @@ def compile_table(results: Sequence[Result], engines: Sequence[str]) -> Table:
     for title in ("model", "thr", "tondo cold", "tondo warm", *(name for name in engines if name != OURS)):
         table.add_column(title, justify="left" if title == "model" else "right")
     for result in results:
-        opened = [_seconds(result.open_seconds.get(name)) for name in engines if name != OURS]
-        cold, warm = _seconds(result.cold_seconds), _seconds(result.open_seconds.get(OURS))
+        opened = [_number(result.open_seconds.get(name), ".2f") for name in engines if name != OURS]
+        cold, warm = _number(result.cold_seconds, ".2f"), _number(result.open_seconds.get(OURS), ".2f")
         table.add_row(result.name, str(result.threads), cold, warm, *opened)
     return table
 
@@ -89,20 +149,6 @@ def roofline_table(name: str, judged: Sequence[Judged], report: Mapping[str, obj
     return table
 
 
-def roofline_lines(models: Mapping[str, Sequence[Judged]]) -> Iterable[str]:
-    """Yield how many of the large kernels reach 80 % of the peak, and the names of those that do not."""
-    everything = [(name, kernel) for name, judged in models.items() for kernel in large(list(judged))]
-    slow = [(name, kernel) for name, judged in models.items() for kernel in below(list(judged))]
-    if everything:
-        reached = len(everything) - len(slow)
-        yield (
-            f"dense kernels over 50 MFLOP that reach 80 % of the peak: {reached} of {len(everything)} "
-            f"({reached / len(everything):.0%})"
-        )
-    for name, kernel in slow:
-        yield f"  below: {name} {kernel.name}, {kernel.flops / 1e6:.0f} MFLOP, {kernel.share:.0%}"
-
-
 def micro_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
     """Return one row per cost in microseconds."""
     table = Table(title="costs without arithmetic, microseconds")
@@ -119,12 +165,11 @@ def show(console: Console, *items: Table | str) -> None:
         console.print(item, highlight=False)
 
 
-def _row(result: Result, engines: Sequence[str]) -> list[str]:
+def _row(result: Result, engines: Sequence[str], beside: Sequence[str]) -> list[str]:
     times = [result.times.get(engine) for engine in engines]
     cells = [f"{each.median:.2f} ({each.min:.2f})" if each else "-" for each in times]
     ratio = result.ratio
     spread = max((each.spread for each in times if each), default=0.0)
-    inductor = result.others.get("inductor")
     difference = result.differences.get(OURS)
     return [
         result.name,
@@ -132,7 +177,7 @@ def _row(result: Result, engines: Sequence[str]) -> list[str]:
         *cells,
         f"{ratio.value:.2f}" if ratio else "-",
         f"{ratio.low:.2f}..{ratio.high:.2f}" if ratio else "-",
-        f"{inductor:.2f}" if inductor is not None else "-",
+        *(_number(result.others.get(engine), ".2f") for engine in beside),
         f"{spread:.0%}{'!' if spread > _NOISY else ''}",
         f"{difference:.1e}" if difference is not None else "-",
     ]
@@ -162,5 +207,9 @@ def _speed_ups(results: Sequence[Result], counts: Sequence[int]) -> Iterable[str
         yield f"tondo, {many} threads against {few}: {each}"
 
 
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _marked(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}{'!' if ratio < SMALLEST else ''}"

@@ -9,9 +9,9 @@ same neighbours. The best time of a kernel is set against the best rate of the m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TypedDict, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -28,6 +28,13 @@ from tondo_schedule.facts import Stage, stages_of
 _SCHEDULE = "tensor.schedule"
 _ROUNDS = 6
 
+_FEW_ROWS = 8
+_FEW_COLUMNS = 32
+_SHORT_SUM = 64
+_OTHER = 0.05
+_MOVING = 0.4
+_SHORT_SECONDS = 3e-4
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -37,11 +44,15 @@ class Work:
         kind: ``dense`` (a contraction with rows and columns), ``contraction``, or the kind of the largest stage.
         flops: operations; a multiply-add counts two, an intrinsic function ten.
         bytes: of every buffer parameter once, at most as much as is read of it; what has to move at least.
+        sizes: rows, columns and depth of the largest stage if it is a contraction, and how many there are of it.
+        multiply_adds: operations of that stage.
     """
 
     kind: str
     flops: int
     bytes: int
+    sizes: tuple[int, int, int, int] | None = field(default=None, compare=False)
+    multiply_adds: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,7 @@ def work_of(function: TensorFunction) -> Work | None:
     flops = [count * stage.operations for stage, count in counted]
     main = stages[max(range(len(stages)), key=lambda place: (flops[place], counted[place][1]))]
     moved = sum(_moved(buffer, size, counted) for buffer, size in sizes.items() if size is not None)
-    return Work(_kind(main), sum(flops), moved)
+    return Work(_kind(main), sum(flops), moved, _sizes(main), max(flops))
 
 
 def constant(expr: Expr) -> int | None:
@@ -156,6 +167,17 @@ def constant(expr: Expr) -> int | None:
 def _kind(stage: Stage) -> str:
     roles = stage.contraction
     return "dense" if roles is not None and roles.m and roles.n else stage.kind
+
+
+def _sizes(stage: Stage) -> tuple[int, int, int, int] | None:
+    """Rows, columns, depth and number of the contraction that ``stage`` is."""
+    roles = stage.contraction
+    if roles is None:
+        return None
+    rows, columns, depth, count = (
+        math.prod(constant(it.extent) or 1 for it in axes) for axes in (roles.m, roles.n, roles.k, roles.batch)
+    )
+    return rows, columns, depth, count
 
 
 def _size(buffer: Buffer) -> int | None:
@@ -192,6 +214,8 @@ class Judged:
         bound: ``compute`` or ``memory``: which of both limits takes longer.
         share: best rate as a share of that limit.
         seconds: median time of one execution.
+        shape: rows x columns x depth of a contraction, and how many there are of it.
+        reason: what keeps it from the limit, as far as its facts tell.
     """
 
     name: str
@@ -204,6 +228,8 @@ class Judged:
     bound: str
     share: float
     seconds: float
+    shape: str = ""
+    reason: str = ""
 
 
 def judge(report: Mapping[str, object]) -> list[Judged]:
@@ -239,6 +265,8 @@ class _WorkValues(TypedDict):
     kind: str
     flops: int
     bytes: int
+    sizes: NotRequired[tuple[int, int, int, int] | None]
+    multiply_adds: NotRequired[int]
 
 
 def _judged(kernel: _Values, work: _WorkValues, peak_flops: float, peak_bytes: float) -> Judged:
@@ -254,4 +282,37 @@ def _judged(kernel: _Values, work: _WorkValues, peak_flops: float, peak_bytes: f
         bound="compute" if compute >= memory else "memory",
         share=max(compute, memory) / kernel["best"],
         seconds=kernel["median"],
+        shape=_shape(work.get("sizes")),
+        reason=reason_of(kernel, work, memory),
     )
+
+
+def _shape(sizes: Sequence[int] | None) -> str:
+    if sizes is None:
+        return ""
+    rows, columns, depth, count = sizes
+    return f"{rows}x{columns}x{depth}{f' ({count} times)' if count > 1 else ''}"
+
+
+def reason_of(kernel: _Values, work: _WorkValues, memory_seconds: float) -> str:
+    """Return what the facts of a kernel say about the time that it loses.
+
+    Args:
+        kernel: its times.
+        work: its work.
+        memory_seconds: what moving its bytes takes at the measured bandwidth.
+    """
+    best = kernel["best"]
+    reasons: list[str] = []
+    sizes = work.get("sizes")
+    if sizes is not None:
+        rows, columns, depth, _ = sizes
+        reasons += [f"{rows} rows fill no register tile"] if rows < _FEW_ROWS else []
+        reasons += [f"{columns} columns fill few vectors"] if columns < _FEW_COLUMNS else []
+        reasons += [f"sums of {depth}: storing them weighs"] if depth < _SHORT_SUM else []
+    other = 1 - work.get("multiply_adds", work["flops"]) / work["flops"] if work["flops"] else 0.0
+    reasons += [f"{other:.0%} of the operations are no multiply-adds"] if other > _OTHER else []
+    moving = memory_seconds / best
+    reasons += [f"moving its bytes takes {moving:.0%} of the time"] if moving > _MOVING else []
+    reasons += [f"short: {best * 1e6:.0f} us"] if best < _SHORT_SECONDS else []
+    return "; ".join(reasons) or "none that its facts tell"
