@@ -372,7 +372,7 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
         case "view":
             return Reinterpret(draw(atom))
         case "bind":
-            return BindDims(draw(atom), tuple(draw(st.lists(st.sampled_from([N, M, Var("fresh")]), max_size=2))))
+            return BindDims(draw(atom), tuple(draw(st.lists(st.sampled_from([N, M - 1, Var("fresh")]), max_size=2))))
         case "if":
             return IfRegion(
                 draw(atom), draw(graph_regions(known, fresh, depth, 0)), draw(graph_regions(known, fresh, depth, 0))

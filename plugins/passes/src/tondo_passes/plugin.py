@@ -16,6 +16,7 @@ from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
 from tondo_passes.graph.hoist_scale import HoistScale
 from tondo_passes.graph.layout import Layout
+from tondo_passes.graph.minimal_filtering import MinimalFiltering
 from tondo_passes.graph.outline_regions import OutlineRegions
 from tondo_passes.graph.own_results import OwnResults
 from tondo_passes.graph.simplify import SimplifyGraph
@@ -42,6 +43,7 @@ CPU = Pipeline(
             "graph.split_constant_stages",
             "graph.fold_constants",
             "graph.fold_scale",
+            "graph.minimal_filtering",
             "graph.layout",
             "graph.fold_constants",
             "graph.common_subexpressions",
@@ -88,6 +90,7 @@ def register_passes() -> Sequence[type[Pass]]:
         LiftWorkspace,
         LowerBlocks,
         LowerHost,
+        MinimalFiltering,
         OutlineRegions,
         OwnResults,
         PlanMemory,

@@ -38,6 +38,7 @@ from tondo.ir import (
     Var,
     dims,
     dtype,
+    unknown_of,
     walk,
 )
 from tondo_runtime.registry import get as registered
@@ -193,8 +194,7 @@ class _Runner:
         if array.ndim != rank:
             fail("TND-R003", f"{scope.function}: a shape of {rank} dimensions is expected, got {array.shape}")
         for dim, extent in zip(operation.dims, array.shape, strict=True):
-            if isinstance(dim, Var):
-                scope.symbols.setdefault(dim.name, extent)
+            _learn(scope, dim, extent)
         expected = tuple(_number(scope, dim) for dim in operation.dims)
         if expected != array.shape:
             fail("TND-R003", f"{scope.function}: shape {expected} is expected, got {array.shape}")
@@ -204,8 +204,10 @@ class _Runner:
         numbers = self.atom(scope, operation.arg).reshape(-1)
         for dim, number in zip(operation.dims, numbers, strict=True):
             if number < 0:
-                fail("TND-R003", f"{scope.function}: the dimension '{dim.name}' would be {number}")
-            scope.symbols[dim.name] = int(number)
+                fail("TND-R003", f"{scope.function}: the size {dim!r} would be {number}")
+            found = unknown_of(dim)
+            if found is not None:
+                scope.symbols[found[0].name] = int(number) - found[1]
         return []
 
     def reinterpret(self, scope: _Scope, operation: Reinterpret, result: GraphVar) -> np.ndarray:
@@ -220,7 +222,7 @@ class _Runner:
         return array.reshape(shape)
 
     def loop(self, scope: _Scope, loop: LoopRegion, results: tuple[GraphVar, ...]) -> list[np.ndarray]:
-        trips = None if loop.trips is None else int(self.atom(scope, loop.trips))
+        trips = None if loop.trips is None else int(self.atom(scope, loop.trips).item())
         alive = loop.condition is None or bool(self.atom(scope, loop.condition))
         carried = [self.atom(scope, atom) for atom in loop.carried]
         scans: list[list[np.ndarray]] = [[] for _ in results[len(carried) :]]
@@ -255,12 +257,17 @@ def _shaped(scope: _Scope, var: GraphVar, array: np.ndarray) -> np.ndarray:
 
 
 def _bind(scope: _Scope, var: GraphVar, value: np.ndarray) -> None:
-    """Name a value; dimensions of its type that stand alone and are new take the extents of its shape."""
+    """Name a value; new dimensions of its type take the extents of its shape."""
     scope.values[var.name] = value
     if isinstance(var.type, TensorType) and var.type.shape is not None and len(var.type.shape) == value.ndim:
         for dim, extent in zip(var.type.shape, value.shape, strict=True):
-            if isinstance(dim, Var):
-                scope.symbols.setdefault(dim.name, extent)
+            _learn(scope, dim, extent)
+
+
+def _learn(scope: _Scope, dim: Expr, extent: int) -> None:
+    found = unknown_of(dim)
+    if found is not None:
+        scope.symbols.setdefault(found[0].name, extent - found[1])
 
 
 def _check(scope: _Scope, var: GraphVar, value: np.ndarray) -> None:

@@ -87,6 +87,7 @@ from tondo.ir.stmt import (
     seq,
 )
 from tondo.ir.types import FunctionType, ObjectType, ScalarType, ShapeType, TensorType, TupleType, Type
+from tondo.ir.unknown import unknown_of
 from tondo.ir.visit import definitions, digest, rename, simplify_with, substitute
 
 __all__ = [
@@ -210,6 +211,7 @@ __all__ = [
     "simplify_with",
     "sub",
     "substitute",
+    "unknown_of",
     "walk",
     "whole",
 ]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from tondo.diagnostics.span import Span
 from tondo.ir.attrs import EMPTY, Attrs
-from tondo.ir.expr import Expr, Var
+from tondo.ir.expr import Expr
 from tondo.ir.node import Node, node
 from tondo.ir.types import TensorType, Type
 
@@ -118,13 +118,14 @@ class MatchShape(Operation):
 
 @node
 class BindDims(Operation):
-    """From here on the variables ``dims`` are dimensions: the elements of ``arg``, an int64 tensor of rank 0 or 1.
+    """The elements of ``arg``, an int64 tensor of rank 0 or 1, equal ``dims`` (see :func:`tondo.ir.unknown_of`).
 
-    So a size may depend on the contents of a tensor. Its binding names no values; a negative element fails the call.
+    From here on the variables in ``dims`` are dimensions, so a size may depend on the contents of a tensor. Its binding
+    names no values; a negative element fails the call.
     """
 
     arg: Atom
-    dims: tuple[Var, ...]
+    dims: tuple[Expr, ...]
 
 
 @node

@@ -36,7 +36,7 @@ from tondo.ir import (
     ShapeValue,
     TensorType,
     Type,
-    Var,
+    unknown_of,
 )
 from tondo.script.parse_tensor import TensorReader
 
@@ -285,10 +285,9 @@ class ModuleReader(TensorReader):
     def _bind_dims(self, call: ast.Call) -> BindDims:
         value, names = self.positional(call, 2)
         shape = self.declared_shape(names)
-        variables = tuple(dim for dim in shape if isinstance(dim, Var))
-        if len(variables) != len(shape):
-            self.fail(names, "expected names of dimensions", code="TND-S003")
-        return BindDims(self.atom(value), variables)
+        if any(unknown_of(dim) is None for dim in shape):
+            self.fail(names, "expected names of dimensions, or 'name - 1'", code="TND-S003")
+        return BindDims(self.atom(value), shape)
 
     def _callee(self, call: ast.Call) -> str:
         return self.text(call.args[0]) if call.args else self.fail(call, "expected a name")

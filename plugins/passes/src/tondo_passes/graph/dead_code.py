@@ -9,11 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tondo.ir import (
+    Attrs,
+    AttrValue,
+    BindDims,
     Binding,
+    Call,
     CallDps,
     CallGraph,
     CallPacked,
     ConstantRef,
+    Expr,
     GraphFunction,
     GraphRegion,
     GraphVar,
@@ -21,7 +26,9 @@ from tondo.ir import (
     Invoke,
     IRModule,
     LoopRegion,
+    MatchShape,
     Node,
+    Var,
     walk,
 )
 from tondo_passes.graph.calls import with_operation
@@ -51,26 +58,60 @@ class _Worker:
     """Graph functions that have an effect."""
 
     def function(self, function: GraphFunction) -> GraphFunction:
-        live = {atom for atom in function.results if isinstance(atom, GraphVar)}
-        return replace(function, bindings=self._live(function.bindings, live))
+        given = frozenset(item for param in function.params for item in walk(param.type) if isinstance(item, Var))
+        return replace(function, bindings=self._live(function.bindings, _used(*function.results), given))
 
-    def _live(self, bindings: tuple[Binding, ...], live: set[GraphVar]) -> tuple[Binding, ...]:
+    def _live(
+        self, bindings: tuple[Binding, ...], live: set[GraphVar | Var], given: frozenset[Var]
+    ) -> tuple[Binding, ...]:
         kept: list[Binding] = []
         for binding in reversed(bindings):
-            if live.isdisjoint(binding.vars) and not _has_effect(binding, self.effects):
+            if live.isdisjoint(_made(binding, given)) and not _has_effect(binding, self.effects):
                 continue
             operation = binding.operation
             if isinstance(operation, IfRegion):
-                operation = replace(operation, then=self._region(operation.then), orelse=self._region(operation.orelse))
+                operation = replace(
+                    operation, then=self._region(operation.then, given), orelse=self._region(operation.orelse, given)
+                )
             elif isinstance(operation, LoopRegion):
-                operation = replace(operation, body=self._region(operation.body))
-            live.update(item for item in walk(operation) if isinstance(item, GraphVar))
+                operation = replace(operation, body=self._region(operation.body, given))
+            live.update(_used(operation, *binding.vars))
             kept.append(with_operation(binding, operation))
         return tuple(reversed(kept))
 
-    def _region(self, region: GraphRegion) -> GraphRegion:
-        live = {atom for atom in region.results if isinstance(atom, GraphVar)}
-        return replace(region, bindings=self._live(region.bindings, live))
+    def _region(self, region: GraphRegion, given: frozenset[Var]) -> GraphRegion:
+        return replace(region, bindings=self._live(region.bindings, _used(*region.results), given))
+
+
+def _made(binding: Binding, given: frozenset[Var]) -> tuple[GraphVar | Var, ...]:
+    """Return what ``binding`` gives to others: values, and dimensions other than those ``given`` by parameters."""
+    operation = binding.operation
+    if isinstance(operation, BindDims):
+        return tuple(item for dim in operation.dims for item in walk(dim) if isinstance(item, Var))
+    if isinstance(operation, MatchShape) and operation.arg.type != binding.var.type:
+        known = {item for item in walk(operation.arg.type) if isinstance(item, Var)}
+        return (*binding.vars, *(dim for dim in operation.dims if isinstance(dim, Var) and dim not in known | given))
+    return binding.vars
+
+
+def _used(*roots: Node) -> set[GraphVar | Var]:
+    """Return the values and dimensions that occur in ``roots``, attributes included."""
+    found: set[GraphVar | Var] = set()
+    for root in roots:
+        for item in walk(root):
+            if isinstance(item, (GraphVar, Var)):
+                found.add(item)
+            elif isinstance(item, (Call, CallPacked)):
+                found.update(_used(*_expressions(tuple(item.attrs.values()))))
+    return found
+
+
+def _expressions(value: AttrValue) -> list[Expr]:
+    """Return the expressions in the value of an attribute."""
+    if isinstance(value, Expr):
+        return [value]
+    items = value if isinstance(value, tuple) else tuple(value.values()) if isinstance(value, Attrs) else ()
+    return [expr for item in items for expr in _expressions(item)]
 
 
 def _has_effect(node: Node, functions: frozenset[str]) -> bool:

@@ -26,12 +26,12 @@ from tondo.ir import (
     MatchShape,
     Reinterpret,
     Stmt,
-    Var,
     all_of,
     compare,
     logical_or,
     seq,
     substitute,
+    unknown_of,
 )
 from tondo_passes.host.control import branch, loop
 from tondo_passes.host.emitter import Emitter
@@ -118,9 +118,10 @@ class Lowering(Emitter):
         steps: list[Stmt] = []
         wrong: list[Expr] = []
         for actual, wanted in zip(have, match.dims, strict=True):
-            if isinstance(wanted, Var) and wanted not in scope.known:
-                scope.known.add(wanted)
-                steps.append(self.set_cell(wanted.name, self.here(actual)))
+            found = unknown_of(wanted)
+            if found is not None and found[0] not in scope.known:
+                scope.known.add(found[0])
+                steps.append(self.set_cell(found[0].name, self.here(actual) - found[1]))
             elif actual != wanted:
                 wrong.append(compare("eq", self.here(actual), self.here(wanted)))
         condition = all_of(wrong)
@@ -132,8 +133,11 @@ class Lowering(Emitter):
         steps: list[Stmt] = []
         for i, dim in enumerate(bind.dims):
             value, named = self.element(scope, bind.arg, i)
-            steps.append(self.within([named], self.set_cell(dim.name, value)))
-            steps.append(Assert(self.here(dim) >= 0, f"the dimension '{dim.name}' would be negative"))
+            found = unknown_of(dim)
+            if found is not None:
+                var, offset = found
+                steps.append(self.within([named], self.set_cell(var.name, value - offset)))
+                steps.append(Assert(self.here(dim) >= 0, f"a size that depends on contents ('{var.name}') is negative"))
         return [seq(*steps)]
 
 

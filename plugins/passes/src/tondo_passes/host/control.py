@@ -53,6 +53,7 @@ from tondo.ir import (
     mul,
     select,
     seq,
+    unknown_of,
 )
 from tondo_passes.host.arena import byte_size
 from tondo_passes.host.places import Memory, Place, Scope, Slot
@@ -94,9 +95,16 @@ def learned(lowering: Emitter, scope: Scope, var: GraphVar, dims: tuple[Expr, ..
     """Write the dimensions that the type of ``var`` introduces, which are ``dims``."""
     steps: list[Stmt] = []
     for own, actual in zip(var.tensor.dims, dims, strict=True):
-        if isinstance(own, Var) and own not in scope.known and own != actual:
-            steps.append(lowering.set_cell(own.name, lowering.here(actual)))
+        found = _unknown(scope, own)
+        if found is not None and own != actual:
+            steps.append(lowering.set_cell(found[0].name, lowering.here(actual) - found[1]))
     return steps
+
+
+def _unknown(scope: Scope, dim: Expr) -> tuple[Var, int] | None:
+    """Return variable and constant of a dimension that is not known yet."""
+    found = unknown_of(dim)
+    return None if found is None or found[0] in scope.known else found
 
 
 def _inner(lowering: Emitter, scope: Scope, region: GraphRegion, places: dict[Atom, Place]) -> Scope:
@@ -204,7 +212,7 @@ class _Loop:
 
     def _check(self, var: GraphVar, limit: Var) -> Stmt | None:
         rows = var.tensor.dims[0]
-        if isinstance(rows, Var) and rows not in self._scope.known:
+        if _unknown(self._scope, rows) is not None:
             return None
         here = self._lowering.here(rows)
         return Assert(compare("eq", maximum(limit, 0), here), f"the loop does not yield {rows!r} rows of '{var.name}'")
@@ -268,7 +276,7 @@ class _Loop:
         for extent in rest:
             size = mul(size, self._lowering.here(extent))
         place = self._lowering.place(self._scope, var)
-        if isinstance(rows, Var) and rows not in self._scope.known:
+        if _unknown(self._scope, rows) is not None:
             assert isinstance(place.base, Slot)
             return Place(Slot(place.base.number, mul(add(turn, 1), size)), mul(turn, size))
         return place.at(mul(turn, size))
@@ -279,8 +287,9 @@ class _Loop:
         pairs: dict[str, Expr] = {}
         for carried, value in zip(self._carried, values, strict=True):
             for own, actual in zip(carried.param.tensor.dims, value.tensor.dims, strict=True):
-                if isinstance(own, Var) and own not in self._scope.known and own != actual:
-                    pairs.setdefault(own.name, lowering.here(actual))
+                found = _unknown(self._scope, own)
+                if found is not None and own != actual:
+                    pairs.setdefault(found[0].name, lowering.here(actual) - found[1])
         fresh = [Var(lowering.fresh(name)) for name in pairs]
         stores = [lowering.set_cell(name, var) for name, var in zip(pairs, fresh, strict=True)]
         if not stores:
