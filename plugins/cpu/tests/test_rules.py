@@ -194,7 +194,11 @@ def test_rules_say_why_they_miss() -> None:
         for rule in register_schedule_rules()
         if isinstance(result := rule.apply(function, RecordedChoices(WIDE)), Miss)
     }
-    assert reasons == {"cpu.contraction": "no stage is a contraction", "cpu.reduction": "no stage is a reduction"}
+    assert reasons == {
+        "cpu.filtering": "no transformations around a batched product",
+        "cpu.contraction": "no stage is a contraction",
+        "cpu.reduction": "no stage is a reduction",
+    }
 
 
 @CALM

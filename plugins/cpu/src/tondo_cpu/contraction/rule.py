@@ -61,6 +61,18 @@ class ContractionRule:
         return schedule.result
 
 
+def schedule_contraction(schedule: Schedule, anchor: str, epilogue: str, context: RuleContext) -> bool:
+    """Schedule the contraction ``anchor`` of a function that another rule schedules; False if no axis takes vectors.
+
+    ``epilogue`` reads the contraction's local result element by element; see :func:`tondo_cpu.contraction.prepare`.
+    """
+    roles = _arrange(schedule, anchor, epilogue, context)
+    if roles is None:
+        return False
+    _tile(schedule, anchor, epilogue, roles, context, "")
+    return True
+
+
 def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContext) -> Roles | None:
     """Give intermediate operands the layout that the tile wants, pack what has to be packed, merge rows."""
     saved = schedule.checkpoint()

@@ -210,7 +210,7 @@ def _touched(buffer: Buffer, body: Stmt, ranges: LoopRanges) -> list[tuple[Expr,
     lows: list[list[Expr]] = [[] for _ in buffer.shape]
     highs: list[list[Expr]] = [[] for _ in buffer.shape]
     analyzer = ranges.analyzer
-    for indices, inside in _accesses(buffer, body, ()):
+    for indices, inside in dict.fromkeys(_accesses(buffer, body, ())):
         variables = {loop.var: (loop.begin, loop.extent) for loop in inside}
         for dim, index in enumerate(indices):
             first, last = _ends(index)

@@ -1,0 +1,1 @@
+"""Minimal filtering: what it costs, which layouts it wishes and how its transformations are scheduled."""
