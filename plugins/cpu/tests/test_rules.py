@@ -196,6 +196,7 @@ def test_rules_say_why_they_miss() -> None:
     }
     assert reasons == {
         "cpu.filtering": "no transformations around a batched product",
+        "cpu.row_chain": "the stages are not functions of rows between two contractions",
         "cpu.contraction": "no stage is a contraction",
         "cpu.reduction": "no stage is a reduction",
     }

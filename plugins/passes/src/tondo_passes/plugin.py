@@ -14,6 +14,7 @@ from tondo_passes.graph.define import Define
 from tondo_passes.graph.fold_constants import FoldConstants
 from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
+from tondo_passes.graph.fuse_chains import FuseChains
 from tondo_passes.graph.hoist_scale import HoistScale
 from tondo_passes.graph.layout import Layout
 from tondo_passes.graph.minimal_filtering import MinimalFiltering
@@ -52,6 +53,8 @@ CPU = Pipeline(
             "graph.sink_copies",
             "graph.absorb_copies",
             "graph.dead_code",
+            "graph.fuse_chains",
+            "graph.dead_code",
             "graph.alias_views",
             "graph.fuse",
             "graph.dead_code",
@@ -85,6 +88,7 @@ def register_passes() -> Sequence[type[Pass]]:
         FoldConstants,
         FoldScale,
         Fuse,
+        FuseChains,
         HoistScale,
         Layout,
         LiftWorkspace,

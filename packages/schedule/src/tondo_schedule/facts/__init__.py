@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from tondo_schedule.facts.access import Access, Pattern, accesses, pattern_of
 from tondo_schedule.facts.contraction import Contraction, contraction_of
+from tondo_schedule.facts.row_chain import COLUMN, UNIT, RowChain, row_chain_of
 from tondo_schedule.facts.stage import Stage, StageKind, consumers_of, stage_of, stages_of
 from tondo_schedule.facts.window import SlidingAxis, SlidingProduct, read_padded, sliding_product
 
 __all__ = [
+    "COLUMN",
+    "UNIT",
     "Access",
     "Contraction",
     "Pattern",
+    "RowChain",
     "SlidingAxis",
     "SlidingProduct",
     "Stage",
@@ -23,6 +27,7 @@ __all__ = [
     "contraction_of",
     "pattern_of",
     "read_padded",
+    "row_chain_of",
     "sliding_product",
     "stage_of",
     "stages_of",

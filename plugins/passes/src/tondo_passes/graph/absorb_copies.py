@@ -103,7 +103,7 @@ class _Worker:
         if sum(not copy.is_view(result.tensor.dims) for result, copy in steps) < 2:
             return binding
         shape = binding.var.tensor.dims
-        for copy in _chain(binding.var, copies):
+        for copy in sources_of(binding.var, copies):
             if all(_affine(index, _divisible(copy, shape)) for index in copy.indices):
                 made = self.functions.add(copy.function("copy", shape))
                 return replace(binding, operation=CallDps(made.name, (copy.source,), made.scalars))
@@ -112,7 +112,7 @@ class _Worker:
     def _reading_through(self, call: CallDps, copies: dict[Atom, Copy]) -> CallDps:
         """Return ``call`` after it absorbed as many copies as it may."""
         for arg in dict.fromkeys(call.args):
-            for copy in _chain(arg, copies):
+            for copy in sources_of(arg, copies):
                 if call.args.count(arg) != 1 or copy.is_view(arg.tensor.dims):
                     continue
                 position = call.args.index(arg)
@@ -137,7 +137,7 @@ class _Worker:
         for stage in stages_of(local) or ():
             if stage.reads_of(old) and not _stays_good(stage, old, new, copy):
                 return None
-        body = _rewritten(local.body, old, new, copy)
+        body = through_copy(local.body, old, new, copy)
         buffers = tuple(new if buffer == old else buffer for buffer in local.buffers)
         made = replace(local, params=(*free_vars(body, buffers), *buffers), body=body)
         if [stage.kind for stage in stages_of(made) or ()] != [stage.kind for stage in stages_of(local) or ()]:
@@ -152,7 +152,7 @@ def _steps(arg: Atom, copies: dict[Atom, Copy]) -> Iterator[tuple[Atom, Copy]]:
         arg = copy.source
 
 
-def _chain(arg: Atom, copies: dict[Atom, Copy]) -> Iterator[Copy]:
+def sources_of(arg: Atom, copies: dict[Atom, Copy]) -> Iterator[Copy]:
     """Yield the copies that ``arg`` is, from the one of the deepest source to the direct one."""
     found: list[Copy] = []
     copy = copies.get(arg)
@@ -253,7 +253,9 @@ def _alone(var: Var, terms: Sequence[tuple[Expr, int]]) -> bool:
     return sum(any(item == var for item in walk(atom)) for atom, _ in terms) == 1
 
 
-def _rewritten(body: Stmt, old: Buffer, new: Buffer, copy: Copy) -> Stmt:
+def through_copy(body: Stmt, old: Buffer, new: Buffer, copy: Copy) -> Stmt:
+    """Return ``body`` with the loads of ``old``, the result of ``copy``, as loads of ``new``, its source."""
+
     def change(item: Node) -> Node:
         if not isinstance(item, Block) or not any(region.buffer == old for region in item.reads):
             return item

@@ -27,26 +27,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tondo.ir import (
-    Allocate,
-    Atom,
     Binding,
-    Buffer,
     CallDps,
     GraphFunction,
     GraphVar,
     IRModule,
     Load,
-    Stmt,
     TensorFunction,
-    Var,
     digest,
-    free_vars,
-    rename,
-    seq,
-    substitute,
-    walk,
 )
 from tondo_passes.graph.calls import uses_of
+from tondo_passes.graph.merge import merged, title_of
 from tondo_passes.graph.names import NameSupply
 from tondo_schedule.facts import Stage, stages_of
 
@@ -187,84 +178,12 @@ class _Maker:
         last = group.members[-1]
         if len(group.members) == 1:
             return last
-        function, args = _merge(group.members, module)
+        function, args = merged(group.members, module.tensor)
         key = digest(function)
         if key not in self._by_digest:
-            name = self._fresh(_title(group.members))
+            name = self._fresh(title_of(group.members))
             self._by_digest[key] = name
             self.made[name] = replace(function, name=name)
         shared = self.made[self._by_digest[key]]
         source = ", ".join(dict.fromkeys(member.source for member in group.members if member.source))
         return Binding(last.vars, CallDps(shared.name, tuple(args), function.scalars), source or None, last.span)
-
-
-def _title(members: list[Binding]) -> str:
-    names = [member.operation.function for member in members if isinstance(member.operation, CallDps)]
-    stems = [name.rstrip("0123456789").rstrip("_") for name in names]
-    short = stems if len(stems) <= 4 else [*stems[:3], f"and_{len(stems) - 3}_more"]
-    return "_".join(short)
-
-
-def _merge(members: list[Binding], module: IRModule) -> tuple[TensorFunction, list[Atom]]:
-    """Return the function that does what ``members`` do in turn, and the arguments to call it with."""
-    merger = _Merger(NameSupply(_dimensions(members)))
-    for member in members:
-        assert isinstance(member.operation, CallDps)
-        merger.add(member, member.operation, module.tensor(member.operation.function))
-    return merger.function(members[-1].var), merger.args
-
-
-def _dimensions(members: list[Binding]) -> set[str]:
-    """Return the names of the caller's dimensions, which no name inside the fused function may take."""
-    return {item.name for member in members for item in walk(member) if isinstance(item, Var)}
-
-
-@dataclass
-class _Merger:
-    """Appends the bodies of calls; every atom of the graph becomes one buffer."""
-
-    fresh: NameSupply
-    buffers: dict[Atom, Buffer] = field(default_factory=dict[Atom, Buffer])
-    inputs: list[Buffer] = field(default_factory=list[Buffer])
-    args: list[Atom] = field(default_factory=list[Atom])
-    local: list[Buffer] = field(default_factory=list[Buffer])
-    bodies: list[Stmt] = field(default_factory=list[Stmt])
-
-    def add(self, member: Binding, call: CallDps, function: TensorFunction) -> None:
-        callee = self._renamed(function)
-        for atom, parameter in zip(call.args, callee.input_buffers, strict=True):
-            if atom not in self.buffers:
-                self.buffers[atom] = Buffer(parameter.name, atom.tensor.dims, parameter.dtype)
-                self.inputs.append(self.buffers[atom])
-                self.args.append(atom)
-        output = callee.output_buffers[0]
-        self.buffers[member.var] = Buffer(output.name, member.var.tensor.dims, output.dtype)
-        atoms = (*call.args, member.var)
-        places = dict(zip(callee.buffers, (self.buffers[atom] for atom in atoms), strict=True))
-        # Both at once: the scalars occur in the shapes by which the buffers are known.
-        body = substitute(callee.body, dict(zip(callee.scalars, call.scalars, strict=True)), places)
-        while isinstance(body, Allocate):
-            self.local.append(body.buffer)
-            body = body.body
-        self.bodies.append(body)
-        self.local.append(self.buffers[member.var])
-
-    def _renamed(self, function: TensorFunction) -> TensorFunction:
-        """Return ``function`` with names that neither the others, nor the caller's dimensions, nor its scalars have."""
-        supply = NameSupply(var.name for var in function.scalars)
-
-        def fresh(name: str) -> str:
-            while (made := self.fresh(name)) != supply(made):
-                pass
-            return made
-
-        return rename(function, fresh)
-
-    def function(self, result: GraphVar) -> TensorFunction:
-        body = seq(*self.bodies)
-        output = self.buffers[result]
-        for buffer in reversed(self.local):
-            if buffer != output:
-                body = Allocate(buffer, body)
-        scalars = free_vars(body, (*self.inputs, output))
-        return TensorFunction("fused", (*scalars, *self.inputs, output), body, 1)
