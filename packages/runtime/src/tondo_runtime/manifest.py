@@ -95,10 +95,15 @@ class CodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class MemberSpec:
-    """Digest and size in bytes of one member."""
+    """Digest and size in bytes of one member; of a large one also the digest of each block, see ``digest``."""
 
     sha256: str
     size: int
+    blocks: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON form."""
+        return {"sha256": self.sha256, "size": self.size, **({"blocks": list(self.blocks)} if self.blocks else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +163,6 @@ class Manifest:
             "kernels": list(self.kernels),
             "packed": list(self.packed),
             "code": [{"member": code.member, "kind": code.kind, "sha256": code.sha256} for code in self.code],
-            "members": {
-                path: {"sha256": member.sha256, "size": member.size} for path, member in sorted(self.members.items())
-            },
+            "members": {path: member.to_json() for path, member in sorted(self.members.items())},
             "pipeline": dict(self.pipeline),
         }

@@ -254,15 +254,23 @@ def _members(record: _Record) -> dict[str, MemberSpec]:
         if not is_member_path(path):
             raise _FormatError(f"{record.where} names the unexpected path {path[:64]!r}")
         entry = _Record(f"{record.where}[{path!r}]", value)
-        members[path] = MemberSpec(_sha256(entry), entry.integer("size"))
+        members[path] = MemberSpec(_sha256(entry), entry.integer("size"), _blocks(entry))
     return members
 
 
+def _blocks(record: _Record) -> tuple[str, ...]:
+    """Digests of the blocks of a member; older artifacts have none."""
+    return record.list("blocks", MAX_NAMES, _hexadecimal) if "blocks" in record else ()
+
+
 def _sha256(record: _Record) -> str:
-    digest = record.text("sha256")
-    if not _SHA256.match(digest):
-        raise _FormatError(f"{record.where}.sha256 is not 64 hexadecimal digits")
-    return digest
+    return _hexadecimal(f"{record.where}.sha256", record.text("sha256"))
+
+
+def _hexadecimal(where: str, value: object) -> str:
+    if not isinstance(value, str) or not _SHA256.match(value):
+        raise _FormatError(f"{where} is not 64 hexadecimal digits")
+    return value
 
 
 def _text(where: str, value: object, *, empty: bool = False) -> str:

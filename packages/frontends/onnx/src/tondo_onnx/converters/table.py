@@ -16,6 +16,7 @@ from tondo_onnx.converters import (
     normalization,
     pooling,
     quantization,
+    recurrent,
     reduce,
     resize,
     sampling,
@@ -43,6 +44,7 @@ CONVERTERS: Final[Mapping[str, Versions]] = {
     **sampling.CONVERTERS,
     **quantization.CONVERTERS,
     **control.CONVERTERS,
+    **recurrent.CONVERTERS,
 }
 
 

@@ -71,6 +71,11 @@ class Attributes:
             return self._refuse(name, "is missing") if default is None else default
         return proto.s.decode("utf-8", "replace")
 
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        """Return a list of texts, None if it is absent."""
+        proto = self._get(name, AttributeProto.STRINGS)
+        return None if proto is None else tuple(item.decode("utf-8", "replace") for item in proto.strings)
+
     def ints(self, name: str) -> tuple[int, ...] | None:
         """Return a list of integers, None if it is absent."""
         proto = self._get(name, AttributeProto.INTS)
