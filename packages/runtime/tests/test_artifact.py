@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import tondo_runtime
 from tondo_runtime import Artifact, Manifest, RuntimeFailure, TargetSpec, host, write_artifact
 from tondo_runtime.archive import write_archive
+from tondo_runtime.artifact import copy_artifact
 from tondo_runtime.manifest import CodeSpec
 
 Weights = dict[str, np.ndarray]
@@ -248,3 +249,22 @@ def test_parts_that_disagree_are_not_written(tmp_path: Path, axpy_manifest: Mani
     with pytest.raises(RuntimeFailure, match="cannot write"):
         write_artifact(tmp_path / "no" / "m.tondo", axpy_manifest, "", {"code/0.o": b""}, weights)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_is_the_same_artifact(saved: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.tondo"
+    assert copy_artifact(saved, copy) == Artifact.open(copy).manifest
+    assert copy.read_bytes() == saved.read_bytes()
+
+
+def test_what_is_no_artifact_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("this is no artifact")
+    assert copy_artifact(tmp_path / "missing", tmp_path / "copy") is None
+    assert copy_artifact(tmp_path / "text", tmp_path / "copy") is None
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_into_a_missing_folder_is_a_usage_error(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFailure) as info:
+        copy_artifact(saved, tmp_path / "no" / "copy.tondo")
+    assert info.value.code == "TND-U005"

@@ -7,7 +7,6 @@ for another processor (TND-A002) and a newer format (TND-A003). There is no pick
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tondo_runtime.archive import MANIFEST, Chunk, copy_archive, read_archive, write_archive
+from tondo_runtime.digest import digest_member, is_whole
 from tondo_runtime.errors import RuntimeFailure, fail
 from tondo_runtime.host import check_target
-from tondo_runtime.manifest import CodeSpec, Manifest, MemberSpec
+from tondo_runtime.manifest import CodeSpec, Manifest
 from tondo_runtime.manifest_json import is_member_path, parse_manifest
 from tondo_runtime.safetensors import read_safetensors, typed, write_safetensors
 
@@ -98,7 +98,7 @@ def write_artifact(
     members: dict[str, Sequence[Chunk]] = {name: (data,) for name, data in code.items()}
     members[MODULE] = (module_text.encode(),)
     members[WEIGHTS] = tuple(write_safetensors(weights))
-    specs = {name: _digest(chunks) for name, chunks in members.items()}
+    specs = {name: digest_member(chunks) for name, chunks in members.items()}
     entries = tuple(CodeSpec(entry.member, entry.kind, specs[entry.member].sha256) for entry in manifest.code)
     complete = replace(manifest, code=entries, members=specs)
     text = json.dumps(complete.to_json(), indent=1, sort_keys=True, ensure_ascii=False).encode()
@@ -152,18 +152,11 @@ def _check_members(place: Path, manifest: Manifest, members: Mapping[str, memory
         data = members[name]
         if len(data) != spec.size:
             _damaged(place, f"the member '{name}' has {len(data)} bytes instead of {spec.size}")
-        if hashlib.sha256(data).hexdigest() != spec.sha256:
+        if not is_whole(data, spec):
             _damaged(place, f"the member '{name}' fails its checksum")
     for entry in manifest.code:
         if entry.member not in members:
             _damaged(place, f"it has no {entry.member}")
-
-
-def _digest(chunks: Sequence[Chunk]) -> MemberSpec:
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-    return MemberSpec(digest.hexdigest(), sum(len(chunk) for chunk in chunks))
 
 
 def _damaged(place: Path, reason: str) -> NoReturn:
