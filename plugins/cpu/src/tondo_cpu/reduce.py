@@ -14,6 +14,7 @@ from tondo.passes import RuleContext
 from tondo_cpu.contraction.schedule import Axes, apply_tile
 from tondo_cpu.contraction.tile import Tile
 from tondo_cpu.machine import BYTES_PER_SECOND, Machine
+from tondo_cpu.padding import paddings_of
 from tondo_cpu.regions import estimate, make_parallel
 from tondo_cpu.strides import is_unit, stride_of
 from tondo_cpu.vectors import vectorize_inner
@@ -29,7 +30,7 @@ def schedule_reduction(schedule: Schedule, stage: Stage, context: RuleContext) -
     machine = Machine.of(context.target, stage.output.dtype)
     vector = _across(schedule, stage)
     if vector is not None:
-        _schedule_across(schedule, stage, vector, machine)
+        _schedule_across(schedule, stage, vector, machine, paddings_across(schedule, stage, context))
         return
     name = stage.block.name
     spatial, reduced = _loops(stage)
@@ -38,6 +39,14 @@ def schedule_reduction(schedule: Schedule, stage: Stage, context: RuleContext) -
     schedule_row(schedule, name, machine)
     if spatial:
         make_parallel(schedule, spatial, work, machine)
+
+
+def paddings_across(schedule: Schedule, stage: Stage, context: RuleContext) -> tuple[str, ...]:
+    """Return the stages that pad what ``stage`` reads and that its schedule may do without."""
+    vector = _across(schedule, stage)
+    if vector is None or not isinstance(schedule.analyzer().simplify(vector.extent), Const):
+        return ()
+    return paddings_of(schedule, stage, vector.var, context.target)[:1]
 
 
 def _loops(stage: Stage) -> tuple[list[Var], list[Var]]:
@@ -70,7 +79,9 @@ def _across(schedule: Schedule, stage: Stage) -> IterVar | None:
     return by_var[last] if all(is_unit(stride) or stride == Const(0) for stride in strides) else None
 
 
-def _schedule_across(schedule: Schedule, stage: Stage, vector: IterVar, machine: Machine) -> None:
+def _schedule_across(
+    schedule: Schedule, stage: Stage, vector: IterVar, machine: Machine, paddings: tuple[str, ...]
+) -> None:
     name = stage.block.name
     spatial, reduced = _loops(stage)
     extent = schedule.analyzer().simplify(vector.extent)
@@ -90,7 +101,8 @@ def _schedule_across(schedule: Schedule, stage: Stage, vector: IterVar, machine:
     if size is None:
         other, other_epilogue = schedule.specialize((name, epilogue), loop.name, columns)
         apply_tile(schedule, other, other_epilogue, _renamed(schedule, axes, name, other), Tile(1, 1), 1, narrowed)
-    apply_tile(schedule, name, epilogue, axes, Tile(1, max(1, columns // lanes)), columns, narrowed)
+    padding = next(iter(paddings), None)
+    apply_tile(schedule, name, epilogue, axes, Tile(1, max(1, columns // lanes)), columns, narrowed, padding)
 
 
 def _renamed(schedule: Schedule, axes: Axes, block: str, other: str) -> Axes:

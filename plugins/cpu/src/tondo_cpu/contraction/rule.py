@@ -20,7 +20,8 @@ from tondo_cpu.contraction.schedule import apply_tile, axes_of, constant
 from tondo_cpu.contraction.tile import Tile, best, candidates, even
 from tondo_cpu.contraction.wishes import wishes
 from tondo_cpu.machine import Machine
-from tondo_cpu.rest import inline_cheap, schedule_rest
+from tondo_cpu.padding import paddings_of
+from tondo_cpu.rest import inline_cheap, schedule_named, schedule_rest, stage_named
 from tondo_schedule import IndexMap, LayoutWish, Schedule
 from tondo_schedule.facts import contraction_of, stages_of
 from tondo_schedule.tree import single_store
@@ -54,10 +55,15 @@ class ContractionRule:
         if all(roles is None for _, _, roles in ready):
             return Miss("no axis of the contraction can run along vectors")
         own = {name for anchor, epilogue, roles in ready if roles is not None for name in (anchor, epilogue)}
-        schedule_rest(schedule, context, own)
+        paddings = {
+            anchor: _padding(schedule, anchor, roles, context.target) for anchor, _, roles in ready if roles is not None
+        }
+        without = {name for name in paddings.values() if name is not None}
+        schedule_rest(schedule, context, own | without)
         for number, (anchor, epilogue, roles) in enumerate(ready):
             if roles is not None:
-                _tile(schedule, anchor, epilogue, roles, context, str(number or ""))
+                _tile(schedule, anchor, epilogue, roles, context, str(number or ""), paddings[anchor])
+        schedule_named(schedule, context, without)
         return schedule.result
 
 
@@ -71,6 +77,14 @@ def schedule_contraction(schedule: Schedule, anchor: str, epilogue: str, context
         return False
     _tile(schedule, anchor, epilogue, roles, context, "")
     return True
+
+
+def _padding(schedule: Schedule, anchor: str, roles: Roles, target: Target) -> str | None:
+    """Return the stage that pads an operand of ``anchor`` and that the tile may do without."""
+    stage = stage_named(schedule.function, anchor)
+    if stage is None or not all(isinstance(it.extent, Const) for it in (roles.vector, *roles.rows[:1])):
+        return None
+    return next(iter(paddings_of(schedule, stage, roles.vector.var, target)), None)
 
 
 def _arrange(schedule: Schedule, anchor: str, epilogue: str, context: RuleContext) -> Roles | None:
@@ -170,7 +184,15 @@ def panels_of(roles: Roles, width: int) -> IndexMap:
     return IndexMap((*rest[: len(others)], outer, *rest[len(others) :]))
 
 
-def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context: RuleContext, suffix: str) -> None:
+def _tile(
+    schedule: Schedule,
+    anchor: str,
+    epilogue: str,
+    roles: Roles,
+    context: RuleContext,
+    suffix: str,
+    padding: str | None = None,
+) -> None:
     machine = Machine.of(context.target, roles.streamed.buffer.dtype)
     axes = axes_of(schedule, anchor, roles)
     rows, columns = constant(schedule, axes.row) if axes.row is not None else 1, constant(schedule, axes.vector)
@@ -202,7 +224,7 @@ def _tile(schedule: Schedule, anchor: str, epilogue: str, roles: Roles, context:
         other, other_epilogue = schedule.specialize((anchor, epilogue), axes.row.name, tile.rows)
         few = axes_of(schedule, other, _renamed_roles(schedule, other, roles, anchor))
         apply_tile(schedule, other, other_epilogue, few, Tile(1, tile.vectors), width, machine)
-    apply_tile(schedule, anchor, epilogue, axes, tile, width, machine)
+    apply_tile(schedule, anchor, epilogue, axes, tile, width, machine, padding)
 
 
 def _renamed_roles(schedule: Schedule, block: str, roles: Roles, anchor: str) -> Roles:

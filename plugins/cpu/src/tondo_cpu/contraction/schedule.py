@@ -14,12 +14,14 @@ operand are computed on its zero padding and only the epilogue is restricted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from tondo.ir import Const, IterVar, Var
 from tondo_cpu.contraction.roles import Roles
 from tondo_cpu.contraction.tile import Tile
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
-from tondo_cpu.regions import make_parallel
+from tondo_cpu.padding import read_through
+from tondo_cpu.regions import estimate, make_parallel
 from tondo_cpu.vectors import vectorize_inner, whole_vectors
 from tondo_schedule import Schedule
 
@@ -61,11 +63,19 @@ def constant(schedule: Schedule, loop: Var | None) -> int | None:
 
 
 def apply_tile(
-    schedule: Schedule, anchor: str, epilogue: str, axes: Axes, tile: Tile, columns: int, machine: Machine
+    schedule: Schedule,
+    anchor: str,
+    epilogue: str,
+    axes: Axes,
+    tile: Tile,
+    columns: int,
+    machine: Machine,
+    padding: str | None = None,
 ) -> None:
     """Tile, reorder, keep the accumulators in registers, place the epilogue, unroll, vectorise, run in parallel.
 
-    ``columns`` counts the elements of one panel (vectors times lanes, or fewer where the axis is shorter).
+    ``columns`` counts the elements of one panel (vectors times lanes, or fewer where the axis is shorter). The stage
+    ``padding`` is done without if that is possible (see :mod:`tondo_cpu.padding`).
     """
     panels, inside = _split_columns(schedule, axes.vector, columns)
     lanes = min(machine.lanes, columns)
@@ -92,7 +102,9 @@ def apply_tile(
         schedule.unroll(loop)
     schedule.vectorize(lane)
     _epilogue_loops(schedule, epilogue, place, machine)
-    make_parallel(schedule, around, work, machine)
+    counts = [estimate(schedule, loop) for loop in around]
+    nested = None if padding is None else read_through(schedule, anchor, padding, around)
+    make_parallel(schedule, around[:nested], work * prod(counts[nested:] if nested is not None else ()), machine)
 
 
 def _split_columns(schedule: Schedule, loop: Var, columns: int) -> tuple[Var, Var]:

@@ -14,7 +14,8 @@ After::
         for j: T[j] = A[i, j] * 2
         for j: B[i, j] = T[j] + 1
 
-A buffer moves into a loop when every iteration writes what it reads, and when what remains has a constant size that
+Statements one after the other of which each writes all that it reads get a buffer each. A buffer moves into a loop
+when every iteration writes what it reads, and when what remains has a constant size that
 fits the stack of a thread (``stack_bytes``); otherwise it stays outside, whole. A ``local`` buffer that has to stay
 outside becomes a ``global`` one, shared by all threads: the parallel loops that use it become serial.
 """
@@ -50,8 +51,11 @@ from tondo.ir import (
     maximum,
     minimum,
     rewrite,
+    seq,
+    substitute,
     walk,
 )
+from tondo_passes.tensor.coverage import covers
 from tondo_passes.tensor.each import TensorPass
 from tondo_passes.tensor.ranges import LoopRanges
 
@@ -66,7 +70,7 @@ class CompactBuffers(TensorPass):
     def apply(self, function: TensorFunction) -> TensorFunction:
         """Return ``function`` with every allocation at its innermost place and of its smallest size."""
         body = self._place(function.body, LoopRanges.of(function))
-        return replace(function, body=body)
+        return _distinct(replace(function, body=body))
 
     def _place(self, stmt: Stmt, ranges: LoopRanges) -> Stmt:
         match stmt:
@@ -107,7 +111,7 @@ class CompactBuffers(TensorPass):
             case Seq():
                 users = [i for i, item in enumerate(body.stmts) if _touches(item, buffer)]
                 if len(users) != 1:
-                    return None
+                    return self._apart(buffer, body.stmts, users, ranges)
                 inner = self._descend(buffer, body.stmts[users[0]], ranges)
                 if inner is None:
                     return None
@@ -121,6 +125,26 @@ class CompactBuffers(TensorPass):
                 return None if inner is None else replace(body, then=inner)
             case _:
                 return None
+
+    def _apart(self, buffer: Buffer, stmts: tuple[Stmt, ...], users: list[int], ranges: LoopRanges) -> Stmt | None:
+        """Return the statements with an allocation around each group of them that needs nothing of those before."""
+        starts = [i for i in users if _first_access(stmts[i], buffer, None)]
+        if len(starts) < 2 or starts[0] != users[0]:
+            return None
+        ends = [*starts[1:], users[-1] + 1]
+        groups = [stmts[start:end] for start, end in zip(starts, ends, strict=True)]
+        if not all(
+            covers([item for item in group if _touches(item, buffer)], buffer, ranges.analyzer) for group in groups
+        ):
+            return None
+        made: list[Stmt] = []
+        for group in groups:
+            body = seq(*group)
+            placed = self._descend(buffer, body, ranges) or self._shrink(buffer, body, ranges)
+            if placed is None:
+                return None
+            made.append(placed)
+        return seq(*stmts[: starts[0]], *made, *stmts[users[-1] + 1 :])
 
     def _shrink(self, buffer: Buffer, body: Stmt, ranges: LoopRanges) -> Stmt | None:
         """Return the allocation of the touched region around ``body`` if that is small and constant, else None."""
@@ -154,6 +178,32 @@ class CompactBuffers(TensorPass):
         return Allocate(small, changed)
 
 
+def _distinct(function: TensorFunction) -> TensorFunction:
+    """Return ``function`` with a name of its own for every allocation."""
+    allocated = [item.buffer.name for item in walk(function.body) if isinstance(item, Allocate)]
+    if len(set(allocated)) == len(allocated):
+        return function
+    taken = {param.name for param in function.params} | set(allocated)
+    seen: set[str] = set()
+
+    def change(value: Node) -> Node:
+        if not isinstance(value, Allocate):
+            return value
+        name, count = value.buffer.name, 1
+        if name not in seen:
+            seen.add(name)
+            return value
+        while name in taken:
+            name, count = f"{value.buffer.name}_{count}", count + 1
+        taken.add(name)
+        own = replace(value.buffer, name=name)
+        return Allocate(own, substitute(value.body, None, {value.buffer: own}))
+
+    body = rewrite(function.body, change)
+    assert isinstance(body, Stmt)
+    return replace(function, body=body)
+
+
 def _shared(buffer: Buffer, body: Stmt) -> Stmt:
     """Return the allocation of a local buffer as memory of the whole function."""
     whole = replace(buffer, scope=GLOBAL)
@@ -180,7 +230,7 @@ def _written_first(body: Stmt, buffer: Buffer, var: Var) -> bool:
     return first is True
 
 
-def _first_access(stmt: Stmt, buffer: Buffer, var: Var) -> bool | None:
+def _first_access(stmt: Stmt, buffer: Buffer, var: Var | None) -> bool | None:
     """Return True if the first access is an unconditional store, False if not, None if there is no access."""
     match stmt:
         case Seq():
