@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from tondo_cli.app import COMMANDS
+
 HEAVY = ("llvmlite", "onnx", "onnxruntime", "torch", "typer", "rich", "pydantic", "ruamel", "pluggy")
 
 
@@ -42,8 +44,14 @@ def test_help_is_quick(arguments):
 
 
 def test_help_of_the_command_line_loads_no_compiler():
-    statement = "from tondo_cli.main import main; main(['compile', '--help'])"
-    assert loaded_after(statement) & {"llvmlite", "onnx", "onnxruntime", "rich"} == set()
+    heavy = {"llvmlite", "onnx", "onnxruntime", "rich", "ruamel", "numpy", "tondo_runtime", "tondo_schedule"}
+    for command in COMMANDS:
+        statement = f"from tondo_cli.main import main; main(['{command}', '--help'])"
+        assert loaded_after(statement) & heavy == set(), command
+
+
+def test_a_compilation_without_a_file_loads_no_parser_of_files():
+    assert loaded_after("import tondo.driver") & {"ruamel", "llvmlite", "onnx"} == set()
 
 
 def _seconds(arguments: list[str]) -> float:

@@ -165,6 +165,34 @@ def test_a_second_compilation_is_taken_from_the_cache(world):
     assert world.codegen.compiled[0][3].cache == world.folder / "cache" / "objects"
 
 
+def test_saving_copies_the_entry_of_the_cache_as_long_as_it_is_there(world):
+    world.codegen.links = True
+    links = []
+    link = world.codegen.link
+    world.codegen.link = lambda code, target: links.append(1) or link(code, target)
+    first = build(world, world.model(), cache=True)
+    (entry,) = (world.folder / "cache" / "artifacts").iterdir()
+    saved = world.folder / "saved.tondo"
+    manifest = first.save(saved)
+    assert saved.read_bytes() == entry.read_bytes()
+    assert manifest == Artifact.open(saved).manifest
+    assert len(links) == 1
+    second = build(world, world.model(), cache=True)
+    content = entry.read_bytes()
+    entry.unlink()
+    for model in (first, second):
+        saved.unlink()
+        assert model.save(saved) == manifest
+        assert saved.read_bytes() == content
+
+
+def test_without_a_linker_saving_warns_whether_there_is_a_cache_or_not(world):
+    for cache in (True, False):
+        world.reporter.diagnostics.clear()
+        build(world, world.model(), cache=cache).save(world.folder / "saved.tondo")
+        assert [item.code for item in world.reporter.diagnostics] == ["TND-A004"]
+
+
 def test_everything_that_matters_is_in_the_key(world):
     def compiled(**options):
         before = len(world.codegen.compiled)

@@ -2,6 +2,8 @@
 
 Refused, each with the place (TND-C005): syntax errors, tags (``!!python/...``), duplicate keys, keys that are not
 text, several documents. Refused as too large (TND-X002): long files, deep nesting, and aliases that multiply.
+
+The parser is imported when there is something to parse: most compilations have no file.
 """
 
 from __future__ import annotations
@@ -11,10 +13,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, Final, NoReturn, Protocol, cast
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from tondo.diagnostics import Span, fail
 
@@ -64,6 +62,8 @@ class _Yaml(Protocol):
 
 
 def _yaml() -> _Yaml:
+    from ruamel.yaml import YAML
+
     return cast("_Yaml", YAML(typ="safe", pure=True))
 
 
@@ -92,6 +92,8 @@ def parse_yaml(text: str, file: str) -> Tree:
     Raises:
         TondoError: TND-C005 or TND-X002, see above.
     """
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
     if len(text) > MAX_CHARACTERS:
         fail("TND-X002", f"{file} is longer than {MAX_CHARACTERS} characters", span=Span(file))
     try:
@@ -118,6 +120,8 @@ def parse_yaml(text: str, file: str) -> Tree:
 
 def _check_events(text: str, file: str) -> None:
     """Count before anything is built, so that a hostile text costs no more than reading it once."""
+    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+
     depth = 0
     for event in _yaml().parse(text):
         if isinstance(event, CollectionStartEvent):
