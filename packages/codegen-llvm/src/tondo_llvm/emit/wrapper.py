@@ -103,7 +103,9 @@ extent:
   %matches = or i1 %open, %equal
   br i1 %matches, label %stride, label %refused
 stride:
-  %expected.next = mul i64 %expected, %size
+  %none = icmp eq i64 %size, 0
+  %factor = select i1 %none, i64 1, i64 %size
+  %expected.next = mul i64 %expected, %factor
   %single = icmp ule i64 %size, 1
   %free = or i1 %skip, %single
   br i1 %free, label %dimension.ok, label %compare

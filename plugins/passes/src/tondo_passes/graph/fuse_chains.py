@@ -138,7 +138,10 @@ class _Graph:
         self._functions = functions
         self._uses: Counter[GraphVar] = uses_of(function)
         self._order = {binding.vars: number for number, binding in enumerate(function.bindings)}
-        self._current: dict[tuple[GraphVar, ...], Binding] = {item.vars: item for item in function.bindings}
+        # What binds dimensions has no variables; it stays where it is.
+        self._current: dict[tuple[GraphVar, ...] | int, Binding] = {
+            item.vars or number: item for number, item in enumerate(function.bindings)
+        }
         self._made: dict[Atom, Binding] = {}
         self.copies: dict[Atom, Copy] = {}
         for binding in function.bindings:

@@ -9,6 +9,7 @@ import numpy as np
 from tondo.ir import BOOL, FLOAT32, INT64, Const, DType, Expr, ceildiv, maximum
 from tondo_onnx.build.dims import plain, plains
 from tondo_onnx.build.values import Element, Ratio, Value
+from tondo_onnx.nodes import contents
 from tondo_onnx.nodes.site import Site, Versions, since
 from tondo_onnx.read.types import dtype_of
 
@@ -59,6 +60,8 @@ def _range(site: Site) -> Value:
     known = [value.numbers for value in site.args]
     if all(numbers is not None for numbers in known):
         return _known_range(site, kind)
+    if not contents.is_known(*site.args) or site.arg(2).numbers is None:
+        return contents.counted(site, *site.args)
     step = site.number(2)
     if step != int(step):
         site.refuse("a fractional step between bounds that are not known at import")
@@ -111,7 +114,9 @@ def _count(site: Site, low: Expr, high: Expr, step: int) -> Expr:
 def _one_hot(site: Site) -> Value:
     """Convert OneHot; values that depend on data are chosen between with a mask."""
     indices, values = site.arg(0), site.arg(2)
-    depth = site.sizes(1)[0]
+    given = site.arg(1)
+    whole = given if given.dtype.is_integer or contents.is_known(given) else site.cast(given, INT64)
+    depth = site.sizes_in(whole)[0]
     axis = site.attributes.integer("axis", -1)
     numbers = values.numbers
     if not indices.dtype.is_integer:

@@ -6,6 +6,8 @@ from typing import Final
 
 from tondo.ir import Const, Expr, is_const
 from tondo_onnx.build.values import Value
+from tondo_onnx.nodes import contents
+from tondo_onnx.nodes.measures import Vectors, count_of, unknown, without
 from tondo_onnx.nodes.site import Site, Versions, since
 
 
@@ -27,6 +29,10 @@ def _reshape_attribute(site: Site) -> Value:
 
 
 def _reshape(site: Site) -> Value:
+    x, shape = site.arg(0), site.arg(1)
+    if not contents.is_known(shape):
+        keep_zeros = site.attributes.flag("allowzero")
+        return contents.as_shape(site, x, contents.resolved_shape(site, x, shape, keep_zeros=keep_zeros))
     return _reshaped(site, site.sizes(1))
 
 
@@ -89,14 +95,34 @@ def _flatten(site: Site) -> Value:
 
 
 def _squeeze(site: Site) -> Value:
-    x, axes = site.arg(0), site.axes(1)
+    x, given = site.arg(0), site.optional(1)
+    if given is not None and unknown(given):
+        vectors = Vectors(site)
+        keep = site.call("logical_not", vectors.named(contents.vector(site, given), x.rank))
+        return without(site, x, keep, x, given)
+    axes = site.axes(1)
     if axes is None:
         axes = tuple(axis for axis, size in enumerate(x.dims) if is_const(size, 1))
     return site.call("squeeze", x, axes=tuple(site.axis(axis, x.rank) for axis in axes))
 
 
+def _unsqueeze_unknown(site: Site, x: Value, axes: Value) -> Value:
+    """Return ``x`` with dimensions of size 1 at axes that depend on data."""
+    vectors, rank = Vectors(site), x.rank + count_of(site, axes)
+    if x.rank == 0:
+        return site.reshape(x, (1,) * rank)
+    named = vectors.named(contents.vector(site, axes), rank)
+    source = vectors.ranks(site.call("logical_not", named))
+    inside = site.call("min", source, vectors.numbers([x.rank - 1]))
+    own = site.call("gather", site.sizes_of(x), inside, axis=0)
+    return site.reshape(x, vectors.sizes(vectors.where(named, vectors.numbers([1]), own)))
+
+
 def _unsqueeze(site: Site) -> Value:
-    x, axes = site.arg(0), site.axes(1)
+    x, given = site.arg(0), site.optional(1)
+    if given is not None and unknown(given):
+        return _unsqueeze_unknown(site, x, given)
+    axes = site.axes(1)
     if axes is None:
         site.invalid("the axes are missing")
     rank = x.rank + len(axes)

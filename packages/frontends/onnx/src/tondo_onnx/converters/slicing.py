@@ -7,10 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from tondo.ir import Const, Expr, ceildiv, is_const, maximum
+from tondo.ir import BOOL, Const, Expr, ceildiv, is_const, maximum
 from tondo_onnx.build.dims import plain, plains
 from tondo_onnx.build.values import Value
+from tondo_onnx.nodes import contents
 from tondo_onnx.nodes.agreement import Agreement
+from tondo_onnx.nodes.measures import Vectors, count_of, unknown
 from tondo_onnx.nodes.site import Site, Versions, since
 
 _HUGE: Final = 1 << 31
@@ -26,6 +28,8 @@ def _slice_attributes(site: Site) -> Value:
 
 
 def _slice_inputs(site: Site) -> Value:
+    if not contents.is_known(*site.inputs[1:]):
+        return contents.sliced(site, site.arg(0), site.arg(1), site.arg(2), site.optional(3), site.optional(4))
     starts, ends = site.sizes(1), site.sizes(2)
     axes = tuple(range(len(starts))) if site.optional(3) is None else site.ints(3)
     steps = (1,) * len(starts) if site.optional(4) is None else site.ints(4)
@@ -165,7 +169,29 @@ def _padded_by(site: Site, pads: tuple[int, ...] | None) -> Value:
     return _padded(site, tuple(Const(item) for item in pads), None, site.attributes.number("value", 0.0))
 
 
+def _pad_unknown(site: Site) -> Value:
+    """Return the input with as many elements around it as data says."""
+    x, vectors, given = site.arg(0), Vectors(site), site.optional(3)
+    rank, pads = x.rank, contents.vector(site, site.arg(1))
+    count = rank if given is None else count_of(site, given)
+    axes = vectors.numbers(range(rank)) if given is None else contents.vector(site, given)
+    nothing = vectors.numbers([0] * rank)
+    ends = [
+        site.call("slice", pads, axes=(0,), starts=(side * count,), ends=((side + 1) * count,), steps=(1,))
+        for side in range(2)
+    ]
+    before, after = (vectors.spread(part, axes, nothing, rank) for part in ends)
+    shape = site.call("add", site.sizes_of(x), site.call("add", before, after))
+    value, mode = site.optional(2), site.attributes.text("mode", "constant")
+    if mode not in _MODES:
+        site.invalid(f"mode is '{mode}'")
+    filler = [] if value is None or mode != "constant" else [site.reshape(site.cast(value, x.dtype), ())]
+    return site.call("pad_at", x, before, *filler, shape=plains(vectors.sizes(shape)), mode=mode)
+
+
 def _pad(site: Site) -> Value:
+    if not contents.is_known(site.arg(1)) or unknown(site.optional(2)) or unknown(site.optional(3)):
+        return _pad_unknown(site)
     value = 0 if site.optional(2) is None else site.number(2)
     axes = None if site.optional(3) is None else site.ints(3)
     return _padded(site, site.sizes(1), axes, value)
@@ -212,17 +238,24 @@ def _tile(site: Site) -> Value:
 
 
 def _trilu(site: Site) -> Value:
+    given = site.optional(1)
+    if given is not None and not contents.is_known(given):
+        return site.call("trilu", site.arg(0), site.reshape(given, ()), upper=site.attributes.flag("upper", True))
     k = Const(0) if site.optional(1) is None else site.sizes(1)[0]
     return site.call("trilu", site.arg(0), upper=site.attributes.flag("upper", True), k=plain(k))
 
 
 def _compress(site: Site) -> Value:
-    x, keep = site.arg(0), np.flatnonzero(site.numbers(1))
+    x, mask = site.arg(0), site.arg(1)
     if "axis" not in site.attributes:
         x, axis = site.reshape(x, (site.dims.product(x.dims),)), 0
     else:
         axis = site.axis(site.attributes.integer("axis"), x.rank)
-    return site.call("gather", x, site.vector(keep.tolist()), axis=axis)
+    known = mask.numbers
+    if known is not None:
+        return site.call("gather", x, site.vector(np.flatnonzero(known).tolist()), axis=axis)
+    kept, _ = contents.positions(site, site.cast(mask, BOOL))
+    return site.call("gather", x, kept, axis=axis)
 
 
 CONVERTERS: Final[dict[str, Versions]] = {
