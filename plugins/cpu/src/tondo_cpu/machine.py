@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tondo.ir import DType
-from tondo.target import Target
+from tondo.target import IntrinsicFamily, Target
+from tondo_cpu.contraction.instruction import Tiles
 
 FMA_LATENCY: Final = 4
 FMA_PER_CYCLE: Final = 2
@@ -38,6 +40,12 @@ class Machine:
     l2: int
     spare: int = 0
     """Registers that a product needs before it is added, where that is two instructions."""
+    tiles: Tiles | None = None
+    """The instructions that a register tile can become."""
+
+    def with_families(self, families: Sequence[IntrinsicFamily], dtype: DType) -> Machine:
+        """Return the facts together with the instructions that the target has for elements of ``dtype``."""
+        return replace(self, tiles=Tiles.of(families, dtype))
 
     @staticmethod
     def of(target: Target, dtype: DType) -> Machine:

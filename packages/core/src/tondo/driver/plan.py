@@ -14,7 +14,7 @@ from tondo.driver.source import Source, dimensions_of, open_source
 from tondo.interp import run_tensor_function
 from tondo.passes import PRECISIONS, Numerics, Pass, PassContext, Reporter
 from tondo.plugin import Codegen, Extensions
-from tondo.target import Target, TargetSpec, parse_target, target_fields
+from tondo.target import Intrinsic, IntrinsicFamily, Target, TargetSpec, parse_target, target_fields
 
 ConfigLike = str | Path | Config | Mapping[str, object] | PipelineFile | None
 """What :func:`tondo.compile` takes as a configuration."""
@@ -113,12 +113,14 @@ def target_spec(config: TargetConfig, target: TargetSpec | None, threads: int | 
 
 def pass_context(plan: Plan, reporter: Reporter) -> PassContext:
     """Return what the passes of ``plan`` may use, as plain data."""
-    intrinsics = [entry for entry in plan.extensions.intrinsics.values() if entry.available(plan.target)]
+    declared = [entry for entry in plan.extensions.intrinsics.values() if entry.available(plan.target)]
+    declared.sort(key=lambda entry: (entry.cost, entry.name))
     return PassContext(
         target=plan.target,
         operators=plan.extensions.operators,
         rules=plan.extensions.schedule_rules,
-        intrinsics=tuple(sorted(intrinsics, key=lambda entry: (entry.cost, entry.name))),
+        intrinsics=tuple(entry for entry in declared if isinstance(entry, Intrinsic)),
+        families=tuple(entry for entry in declared if isinstance(entry, IntrinsicFamily)),
         libraries={name: entry for name, entry in plan.extensions.libraries.items() if entry.supports(plan.target)},
         evaluate=run_tensor_function,
         numerics=Numerics(plan.file.config.numerics.float32_matmul),

@@ -14,7 +14,7 @@ from tondo.ir import Operator, TensorFunction
 from tondo.passes.library import Library
 from tondo.passes.reporter import Reporter, SilentReporter
 from tondo.passes.rule import ScheduleRule
-from tondo.target.intrinsic import Intrinsic
+from tondo.target.intrinsic import Intrinsic, IntrinsicFamily
 from tondo.target.target import Target
 
 Precision = Literal["highest", "high", "medium"]
@@ -56,6 +56,7 @@ class PassContext:
         operators: operator definitions by name.
         rules: schedule rules by name.
         intrinsics: declared instructions that the target has, cheapest first.
+        families: declared families of instructions that the target has, cheapest first.
         libraries: external kernels for the target, by name of the library.
         evaluate: runs a tensor function on constants.
         numerics: how exact results must be.
@@ -67,6 +68,7 @@ class PassContext:
     operators: Mapping[str, Operator] = field(default_factory=dict[str, Operator])
     rules: Mapping[str, ScheduleRule] = field(default_factory=dict[str, ScheduleRule])
     intrinsics: tuple[Intrinsic, ...] = ()
+    families: tuple[IntrinsicFamily, ...] = ()
     libraries: Mapping[str, Library] = field(default_factory=dict[str, Library])
     evaluate: Evaluate = no_evaluation
     numerics: Numerics = field(default_factory=Numerics)

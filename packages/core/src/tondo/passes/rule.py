@@ -14,7 +14,7 @@ from tondo.diagnostics import fail
 
 if TYPE_CHECKING:
     from tondo.ir import TensorFunction
-    from tondo.target.intrinsic import Intrinsic
+    from tondo.target.intrinsic import Intrinsic, IntrinsicFamily
     from tondo.target.target import Target
 
 Choice = bool | int | str | tuple[int, ...]
@@ -41,6 +41,11 @@ class RuleContext(Protocol):
     @property
     def intrinsics(self) -> Sequence[Intrinsic]:
         """Declared instructions that the target has, cheapest first."""
+        ...
+
+    @property
+    def families(self) -> Sequence[IntrinsicFamily]:
+        """Declared families of instructions that the target has, cheapest first."""
         ...
 
     def choose(
@@ -98,12 +103,14 @@ class RecordedChoices:
         intrinsics: instructions that the target has.
         recorded: decisions by hole name; one that breaks its constraint today is passed over.
         taken: the decisions of this application, in order; a later ``recorded``.
+        families: families of instructions that the target has.
     """
 
     target: Target
     intrinsics: Sequence[Intrinsic] = ()
     recorded: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
     taken: dict[str, Choice] = field(default_factory=dict[str, Choice])
+    families: Sequence[IntrinsicFamily] = ()
 
     def choose(
         self,

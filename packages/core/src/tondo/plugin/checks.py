@@ -16,7 +16,7 @@ from tondo.passes.library import Library
 from tondo.passes.rule import ScheduleRule
 from tondo.plugin.info import printable
 from tondo.plugin.interfaces import Codegen, Command, Frontend, Pipeline
-from tondo.target.intrinsic import Intrinsic
+from tondo.target.intrinsic import Instruction
 from tondo.target.provider import TargetProvider
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ COMPONENT_TYPES: Final[dict[str, type]] = {
     "register_passes": Pass,
     "register_pipelines": Pipeline,
     "register_targets": TargetProvider,
-    "register_intrinsics": Intrinsic,
+    "register_intrinsics": Instruction,
     "register_schedule_rules": ScheduleRule,
     "register_codegens": Codegen,
     "register_libraries": Library,

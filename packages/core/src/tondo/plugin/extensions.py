@@ -13,7 +13,7 @@ from tondo.passes.library import Library
 from tondo.passes.rule import ScheduleRule
 from tondo.plugin.info import PluginReport
 from tondo.plugin.interfaces import Codegen, Command, Frontend, Pipeline
-from tondo.target.intrinsic import Intrinsic
+from tondo.target.intrinsic import Instruction
 from tondo.target.provider import TargetProvider
 
 
@@ -34,7 +34,7 @@ class Extensions:
     passes: Mapping[str, type[Pass]] = field(default_factory=dict[str, type[Pass]])
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict[str, Pipeline])
     targets: Mapping[str, TargetProvider] = field(default_factory=dict[str, TargetProvider])
-    intrinsics: Mapping[str, Intrinsic] = field(default_factory=dict[str, Intrinsic])
+    intrinsics: Mapping[str, Instruction] = field(default_factory=dict[str, Instruction])
     schedule_rules: Mapping[str, ScheduleRule] = field(default_factory=dict[str, ScheduleRule])
     codegens: Mapping[str, Codegen] = field(default_factory=dict[str, Codegen])
     libraries: Mapping[str, Library] = field(default_factory=dict[str, Library])

@@ -33,7 +33,7 @@ from tondo.passes.library import Library
 from tondo.passes.rule import ScheduleRule
 from tondo.plugin.interfaces import Codegen, Command, Frontend, Pipeline
 from tondo.plugin.markers import hookspec
-from tondo.target.intrinsic import Intrinsic
+from tondo.target.intrinsic import Instruction
 from tondo.target.provider import TargetProvider
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Hooks(Protocol):
         ...
 
     @hookspec
-    def register_intrinsics(self) -> Sequence[Intrinsic]:
+    def register_intrinsics(self) -> Sequence[Instruction]:
         """Return declarations of instructions: what they compute, what they need, how they are emitted.
 
         Only those whose features the target has are offered to schedule rules.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tondo.target.baseline import BASELINE_PROVIDERS, BaselineCpu, Interpreter
 from tondo.target.host import host_architecture, host_caches, host_features, host_threads, host_triple
-from tondo.target.intrinsic import Intrinsic, LlvmCall, Operand
+from tondo.target.intrinsic import Instruction, Intrinsic, IntrinsicFamily, LlvmCall, Operand
 from tondo.target.parse import TargetSpec, parse_target, target_fields
 from tondo.target.provider import TargetProvider, change_features
 from tondo.target.target import Attribute, Caches, Target
@@ -14,8 +14,10 @@ __all__ = [
     "Attribute",
     "BaselineCpu",
     "Caches",
+    "Instruction",
     "Interpreter",
     "Intrinsic",
+    "IntrinsicFamily",
     "LlvmCall",
     "Operand",
     "Target",

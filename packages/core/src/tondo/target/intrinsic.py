@@ -6,8 +6,9 @@ wherever its computation appears, whatever the operator was called.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from tondo.ir import TensorFunction
@@ -69,3 +70,56 @@ class Intrinsic:
     def available(self, target: Target) -> bool:
         """Return whether ``target`` has every feature that the instruction needs."""
         return target.has(*self.features)
+
+
+@dataclass(frozen=True, slots=True)
+class IntrinsicFamily:
+    """Instructions that differ in parameters, declared when a schedule asks for one.
+
+    Attributes:
+        name: unique dotted name, such as ``"x86.fma_tile"``; names of members begin with it.
+        pattern: what members compute and which parameters tell them apart, a name that schedule rules and families
+            agree on, see :mod:`tondo.target.patterns`.
+        features: LLVM names of the features that the target must have.
+        cost: cycles of a member per vector operation, which orders families that serve equally; a member's own cost is
+            exact.
+        make: returns the member for the pattern's parameters (by name), None if there is none.
+    """
+
+    name: str
+    pattern: str
+    features: frozenset[str]
+    cost: float
+    make: Callable[..., Intrinsic | None]
+
+    def available(self, target: Target) -> bool:
+        """Return whether ``target`` has every feature that the members need."""
+        return target.has(*self.features)
+
+    def member(self, **parameters: int | DType) -> Intrinsic | None:
+        """Return the member for ``parameters``, None if there is none."""
+        return self.make(**parameters)
+
+
+@runtime_checkable
+class Instruction(Protocol):
+    """What a plugin may declare: an :class:`Intrinsic` or an :class:`IntrinsicFamily`."""
+
+    @property
+    def name(self) -> str:
+        """Unique dotted name."""
+        ...
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What the target must have."""
+        ...
+
+    @property
+    def cost(self) -> float:
+        """Cycles."""
+        ...
+
+    def available(self, target: Target) -> bool:
+        """Return whether ``target`` has every feature."""
+        ...

@@ -17,7 +17,7 @@ from tondo.arith import Analyzer
 from tondo.ir import Block, Const, Expr, IterVar, Load, Store, Var, walk
 from tondo.script import script
 from tondo.target import Intrinsic, Operand
-from tondo_schedule.instructions.computation import Computation, computation_of
+from tondo_schedule.instructions.computation import Computation, semantics_of
 from tondo_schedule.instructions.match import Window, aligned, reason_against, window_or_reason
 from tondo_schedule.instructions.pairs import Pairs
 
@@ -52,7 +52,7 @@ class Assignment:
 
 def assignments(intrinsic: Intrinsic, block: Block, known: Analyzer) -> tuple[Assignment, ...] | str:
     """Return the assignments of axes of ``block`` to the loops of ``intrinsic``, or why there is none."""
-    wanted = computation_of(intrinsic.semantics.body)
+    wanted = semantics_of(intrinsic.semantics)
     if isinstance(wanted, str):
         return f"its semantics cannot be matched: {wanted}"
     if not isinstance(block.body, Store):
@@ -154,7 +154,7 @@ def operand_loads(
 
     The result comes first.
     """
-    wanted = computation_of(intrinsic.semantics.body)
+    wanted = semantics_of(intrinsic.semantics)
     assert isinstance(wanted, Computation)
     assert isinstance(block.body, Store)
     order = {loop: var for loop, (var, _) in zip(wanted.loops, axes, strict=True)}
@@ -173,7 +173,7 @@ def operand_loads(
 
 def operand_axes(intrinsic: Intrinsic, operand: Operand, axes: tuple[tuple[Var, int], ...]) -> tuple[Var, ...]:
     """Return the axes of the block along the dimensions of an operand, in its order."""
-    wanted = computation_of(intrinsic.semantics.body)
+    wanted = semantics_of(intrinsic.semantics)
     assert isinstance(wanted, Computation)
     names = dict(zip(wanted.loops, (axis for axis, _ in axes), strict=True))
     own = dict(zip((item.name for item in intrinsic.operands), intrinsic.semantics.buffers, strict=True))[operand.name]

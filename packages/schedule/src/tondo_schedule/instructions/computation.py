@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tondo.arith import Analyzer
-from tondo.ir import Block, Const, Expr, For, Stmt, Store, Var, simplify_with, substitute
+from tondo.ir import Block, Const, Expr, For, Stmt, Store, TensorFunction, Var, simplify_with, substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ def computation_of(stmt: Stmt, known: Analyzer | None = None) -> Computation | s
     store = simplify_with(store, lambda expr: known.simplify(expr) if _is_index(expr) else expr)
     assert isinstance(store, Store)
     return Computation(loops, store, stmt.name)
+
+
+@lru_cache(maxsize=512)
+def semantics_of(function: TensorFunction) -> Computation | str:
+    """Return what the semantic function of an instruction computes, or why it cannot be matched."""
+    return computation_of(function.body)
 
 
 def _problem(block: Block) -> str | None:

@@ -16,7 +16,7 @@ from tondo.arith import Affine, Analyzer
 from tondo.ir import CONSTANT, GLOBAL, LOCAL, Buffer, Const, Expr, Load, Store, Var, add, is_const, mul, walk
 from tondo.script import script
 from tondo.target import Intrinsic, Operand
-from tondo_schedule.instructions.computation import Computation, computation_of
+from tondo_schedule.instructions.computation import Computation, semantics_of
 from tondo_schedule.instructions.pairs import Pairs, alignments
 
 _ORDINARY = frozenset({GLOBAL, LOCAL, CONSTANT})
@@ -61,7 +61,7 @@ class _DiffersError(Exception):
 
 def match(intrinsic: Intrinsic, given: Computation) -> Match | str:
     """Return how ``given`` is one execution of ``intrinsic``, or the first difference."""
-    wanted = computation_of(intrinsic.semantics.body)
+    wanted = semantics_of(intrinsic.semantics)
     if isinstance(wanted, str):
         return f"the semantics of '{intrinsic.name}' cannot be matched: {wanted}"
     sizes = sorted(wanted.loops.values()), sorted(given.loops.values())

@@ -21,7 +21,6 @@ if a reduction is cut at a place that is not a multiple of the tile, or if tiles
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tondo.arith import Affine, Analyzer, project
@@ -140,10 +139,28 @@ def _parts(it: IterVar, loops: list[For], known: Analyzer, subject: str) -> _Par
             refuse("blockize", subject, f"the binding of '{it.var.name}' is not affine in the loops of the nest")
         (inner if mine else outer)[atom] = step
     part = Affine.make(0, inner).to_expr()
-    limits = project(part, {item.var: (item.begin, item.extent) for item in loops}, known)
+    limits = _limits(part, loops, known)
     if limits is None or known.simplify(limits[0]) != Const(0):
         refuse("blockize", subject, f"the binding of '{it.var.name}' does not begin at zero in the nest")
     return _Parts(Affine.make(form.constant, outer).to_expr(), part, known.simplify(limits[1] + 1))
+
+
+def _limits(index: Expr, loops: list[For], known: Analyzer) -> tuple[Expr, Expr] | None:
+    """Return the least and the greatest value of ``index`` over ``loops``; None if unknown."""
+    extents = {
+        item.var: item.extent.value for item in loops if isinstance(item.extent, Const) and item.begin == Const(0)
+    }
+    form = known.form(index)
+    outer: dict[Expr, int] = {}
+    last = 0
+    for atom, step in form.terms:
+        if isinstance(atom, Var) and atom in extents and step > 0:
+            last += step * (int(extents[atom]) - 1)
+        elif any(uses(atom, item.var) for item in loops):
+            return project(index, {item.var: (item.begin, item.extent) for item in loops}, known)
+        else:
+            outer[atom] = step
+    return Affine.make(form.constant, outer).to_expr(), Affine.make(form.constant + last, outer).to_expr()
 
 
 def _around(block: Stmt, loops: list[For]) -> Stmt:
@@ -180,23 +197,23 @@ def _regions(
     for it in iters:
         known = known.with_range(it.var, Const(0), it.extent)
     values: dict[Var, Expr] = {it.var: it.binding for it in inner.iters}
-    variables = {item.var: (item.begin, item.extent) for item in loops}
     reads: dict[Region, None] = {}
     writes: dict[Region, None] = {}
+    regions: dict[tuple[Buffer, tuple[Expr, ...]], Region] = {}
     for item in walk(inner.body):
         if isinstance(item, (Load, Store)):
-            indices = tuple(substitute(index, values) for index in item.indices)
-            region = Region(item.buffer, _hull(item.buffer, indices, variables, known))
-            (writes if isinstance(item, Store) else reads)[region] = None
+            place = item.buffer, item.indices
+            if place not in regions:
+                indices = tuple(substitute(index, values) for index in item.indices)
+                regions[place] = Region(item.buffer, _hull(item.buffer, indices, loops, known))
+            (writes if isinstance(item, Store) else reads)[regions[place]] = None
     return tuple(region for region in reads if region not in writes), tuple(writes)
 
 
-def _hull(
-    buffer: Buffer, indices: tuple[Expr, ...], variables: Mapping[Var, tuple[Expr, Expr]], known: Analyzer
-) -> tuple[Range, ...]:
+def _hull(buffer: Buffer, indices: tuple[Expr, ...], loops: list[For], known: Analyzer) -> tuple[Range, ...]:
     ranges: list[Range] = []
     for index, full in zip(indices, buffer.shape, strict=True):
-        limits = project(index, dict(variables), known)
+        limits = _limits(index, loops, known)
         low, high = limits if limits is not None else (Const(0), full - 1)
-        ranges.append(Range(known.simplify(low), known.simplify(high - low + 1)))
+        ranges.append(Range(low, known.simplify(high - low + 1)))
     return tuple(ranges)

@@ -17,7 +17,7 @@ After ``reindex("C", "A")``::
             C[i] += A_by[i, k] * W[k]
 
 The dimensions are those of the variables that index the buffer, in the order of the block. Refused if the block reads
-the buffer at several places, does not read it, or writes it.
+the buffer at several places, does not read it, or writes it, or if it reads beyond it under a condition.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tondo.ir import (
     GLOBAL,
     Allocate,
     Buffer,
+    Const,
     Expr,
     IterVar,
     Load,
@@ -40,7 +41,17 @@ from tondo.ir import (
     walk,
 )
 from tondo_schedule.refusal import refuse
-from tondo_schedule.tree import Names, block_at, block_place, nest_of, put, stores_of, with_body, with_regions
+from tondo_schedule.tree import (
+    Names,
+    analyzer_for,
+    block_at,
+    block_place,
+    nest_of,
+    put,
+    stores_of,
+    with_body,
+    with_regions,
+)
 
 
 def apply(function: TensorFunction, block: str, buffer: str) -> tuple[TensorFunction, str]:
@@ -58,6 +69,12 @@ def apply(function: TensorFunction, block: str, buffer: str) -> tuple[TensorFunc
     if len(read) > 1:
         refuse("reindex", subject, f"it reads '{buffer}' at {len(read)} places")
     (load,) = read
+    known = analyzer_for(function)
+    for it in node.iters:
+        known = known.with_range(it.var, Const(0), it.extent)
+    for index, size in zip(load.indices, load.buffer.shape, strict=True):
+        if not (known.prove(index >= 0) and known.prove(index < size)):
+            refuse("reindex", subject, f"a load of '{buffer}' may leave it where it is not wanted")
     used = {item for index in load.indices for item in walk(index) if isinstance(item, Var)}
     axes = [it for it in node.iters if it.var in used]
     names = Names(function)

@@ -193,7 +193,8 @@ def _tile(
     suffix: str,
     padding: str | None = None,
 ) -> None:
-    machine = Machine.of(context.target, roles.streamed.buffer.dtype)
+    dtype = roles.streamed.buffer.dtype
+    machine = Machine.of(context.target, dtype).with_families(context.families, dtype)
     axes = axes_of(schedule, anchor, roles)
     rows, columns = constant(schedule, axes.row) if axes.row is not None else 1, constant(schedule, axes.vector)
     vectors = None if roles.panel is None else max(1, roles.panel // machine.lanes)

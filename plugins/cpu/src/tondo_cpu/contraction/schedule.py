@@ -4,7 +4,7 @@ The loops become, from the outside in::
 
     outer axes and panels (parallel) / remaining row axes / tiles of rows
         accumulators = 0
-        depth loops:  rows (unrolled) x vectors (unrolled) x lanes (vectorised) multiply-adds
+        depth loops:  rows x vectors x lanes multiply-adds: a declared instruction of the target, by its family
         epilogue: load accumulators, bias, residual, activation; one store
 
 Rows and columns beyond the edge: tiles that do not divide their axis begin earlier (shifted); columns of a packed
@@ -16,7 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from tondo.diagnostics import TondoError
 from tondo.ir import Const, IterVar, Var
+from tondo.target import Intrinsic
 from tondo_cpu.contraction.roles import Roles
 from tondo_cpu.contraction.tile import Tile
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
@@ -98,13 +100,33 @@ def apply_tile(
     streamed = depth * columns * schedule.block(anchor).writes[0].buffer.dtype.bytes / tiles_of_rows
     work = max(depth * tile.rows * columns * 2 / FLOPS_PER_SECOND, streamed / BYTES_PER_SECOND)
     _unroll_start(schedule, start, place)
-    for loop in unrolled:
-        schedule.unroll(loop)
-    schedule.vectorize(lane)
+    instruction = None if padding is not None else _instruction(machine, lanes, tile, columns)
+    _multiply_add(schedule, (*unrolled, lane), instruction)
     _epilogue_loops(schedule, epilogue, place, machine)
     counts = [estimate(schedule, loop) for loop in around]
     nested = None if padding is None else read_through(schedule, anchor, padding, around)
     make_parallel(schedule, around[:nested], work * prod(counts[nested:] if nested is not None else ()), machine)
+
+
+def _instruction(machine: Machine, lanes: int, tile: Tile, columns: int) -> Intrinsic | None:
+    if machine.tiles is None or columns % lanes:
+        return None
+    return machine.tiles.member(lanes, tile.rows, columns // lanes)
+
+
+def _multiply_add(schedule: Schedule, loops: tuple[Var, ...], instruction: Intrinsic | None) -> None:
+    """Make the tile inside the depth loops the instruction; what is none (masks, casts) is written out in vectors."""
+    if instruction is not None:
+        saved = schedule.checkpoint()
+        try:
+            schedule.tensorize(loops[0], instruction)
+        except TondoError:
+            schedule.rollback(saved)
+        else:
+            return
+    for loop in loops[:-1]:
+        schedule.unroll(loop)
+    schedule.vectorize(loops[-1])
 
 
 def _split_columns(schedule: Schedule, loop: Var, columns: int) -> tuple[Var, Var]:

@@ -64,8 +64,13 @@ def best(machine: Machine, rows: int | None, columns: int | None, options: tuple
     """Return the tile with the best estimate among ``options`` (all legal ones by default)."""
     return max(
         options or candidates(machine, rows),
-        key=lambda tile: (efficiency(even(tile, rows), rows, columns, machine), -tile.vectors),
+        key=lambda tile: (_speed(even(tile, rows), rows, columns, machine), -tile.vectors),
     )
+
+
+def _speed(tile: Tile, rows: int | None, columns: int | None, machine: Machine) -> float:
+    reached = efficiency(tile, rows, columns, machine)
+    return reached if machine.tiles is None else reached * machine.tiles.speed(machine.lanes, tile.rows, tile.vectors)
 
 
 def even(tile: Tile, rows: int | None) -> Tile:

@@ -50,7 +50,7 @@ class ScheduleFunctions:
 def _scheduled(function: TensorFunction, rules: Sequence[ScheduleRule], context: PassContext) -> TensorFunction:
     reasons: list[str] = []
     for rule in rules:
-        choices = RecordedChoices(context.target, context.intrinsics)
+        choices = RecordedChoices(context.target, context.intrinsics, families=context.families)
         result = rule.apply(function, choices)
         if isinstance(result, Miss):
             reasons.append(f"{rule.name}: {result.reason}")
