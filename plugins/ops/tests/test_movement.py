@@ -302,3 +302,20 @@ def test_reverse_sequence_follows_onnxruntime(run, ort, time, batch):
     lengths = np.array([1, 2, 3, 4])
     theirs = ort("ReverseSequence", x, lengths, time_axis=time, batch_axis=batch)
     np.testing.assert_array_equal(run("reverse_sequence", x, lengths, time_axis=time, batch_axis=batch), theirs)
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "edge", "wrap"])
+def test_pads_given_as_a_tensor(run, rng, mode):
+    x = rng.standard_normal((3, 5)).astype(np.float32)
+    value = (np.float32(4),) if mode == "constant" else ()
+    begin, shape = np.array([1, 2], np.int64), (6, 9)
+    wanted = np.pad(x, ((1, 2), (2, 2)), mode, **({"constant_values": 4} if mode == "constant" else {}))
+    got = run("pad_at", x, begin, *map(np.asarray, value), fixed=frozenset({1}), shape=shape, mode=mode)
+    np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("k", [-5, -1, 0, 3])
+def test_diagonals_given_as_a_tensor(run, rng, k):
+    x = rng.standard_normal((4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(run("trilu", x, np.array(k), upper=True), np.triu(x, k))
+    np.testing.assert_array_equal(run("trilu", x, np.array(k), upper=False), np.tril(x, k))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tondo.ir import (
     Const,
     Expr,
@@ -21,7 +23,7 @@ from tondo_ops.support.dims import ZERO, tidy
 from tondo_ops.support.indices import at
 from tondo_ops.support.typing import count, start
 
-_MODES = ("constant", "reflect", "edge", "wrap")
+MODES: Final = ("constant", "reflect", "edge", "wrap")
 
 
 def _ends(call: OpCall) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:
@@ -34,7 +36,7 @@ def _ends(call: OpCall) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:
 def _infer(call: OpCall) -> tuple[TensorType, ...]:
     count(call, 1)
     (x,) = call.args
-    choice(call, "mode", _MODES, "constant")
+    choice(call, "mode", MODES, "constant")
     begin, end = _ends(call)
     shape = tuple(tidy(extent + before + after) for extent, before, after in zip(x.dims, begin, end, strict=True))
     if any(isinstance(extent, Const) and extent.value < 0 for extent in shape):
@@ -42,7 +44,7 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     return (TensorType(shape, x.dtype),)
 
 
-def _moved(mode: str, position: Expr, extent: Expr) -> Expr:
+def moved(mode: str, position: Expr, extent: Expr) -> Expr:
     """Return where the element for ``position`` (which may lie outside) comes from."""
     match mode:
         case "edge":
@@ -57,7 +59,7 @@ def _moved(mode: str, position: Expr, extent: Expr) -> Expr:
 
 def _define(call: OpCall) -> TensorFunction:
     (out,) = _infer(call)
-    mode = choice(call, "mode", _MODES, "constant")
+    mode = choice(call, "mode", MODES, "constant")
     begin, end = _ends(call)
     builder, (x,) = start(call, "x")
 
@@ -65,16 +67,16 @@ def _define(call: OpCall) -> TensorFunction:
         own: list[Expr] = []
         inside: list[Expr] = []
         for i, position in enumerate(index):
-            moved = position - begin[i]
+            shifted = position - begin[i]
             before, after = _may_grow(begin[i]), _may_grow(end[i])
             if mode != "constant":
-                own.append(_moved(mode, moved, x.shape[i]) if before or after else moved)
+                own.append(moved(mode, shifted, x.shape[i]) if before or after else shifted)
                 continue
-            own.append(moved)
+            own.append(shifted)
             if before:
-                inside.append(moved >= ZERO)
+                inside.append(shifted >= ZERO)
             if after:
-                inside.append(moved < x.shape[i])
+                inside.append(shifted < x.shape[i])
         condition = all_of(inside)
         if condition is None:
             return at(x, own)

@@ -11,19 +11,22 @@ _MANY = 64
 
 
 def _infer_trilu(call: OpCall) -> tuple[TensorType, ...]:
-    count(call, 1)
+    count(call, 1, 2)
     want_rank(call, call.args[0], 2, _MANY)
     dim(call, "k", 0)
-    return call.args
+    for given in call.args[1:]:
+        want_rank(call, given, 0)
+        want_integer(call, given)
+    return call.args[:1]
 
 
 def _define_trilu(call: OpCall) -> TensorFunction:
     (out,) = _infer_trilu(call)
     upper, k = flag(call, "upper", default=True), dim(call, "k", 0)
-    builder, (x,) = start(call, "x")
+    builder, (x, *given) = start(call, "x", "k")
 
     def value(*i: Expr) -> Expr:
-        diagonal = i[-2] + k
+        diagonal = i[-2] + (at(given[0], ()).astype(INT64) if given else k)
         kept = i[-1] >= diagonal if upper else i[-1] <= diagonal
         return select(kept, at(x, i), const(0, x.dtype))
 

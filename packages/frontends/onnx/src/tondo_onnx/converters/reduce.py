@@ -8,6 +8,8 @@ import numpy as np
 
 from tondo_onnx.build.dims import plain
 from tondo_onnx.build.values import Value
+from tondo_onnx.nodes import contents
+from tondo_onnx.nodes.measures import around_axis, parted, unknown, without
 from tondo_onnx.nodes.site import Converter, Site, Versions, since
 
 _NEW_SOFTMAX: Final = 13
@@ -17,12 +19,16 @@ def _reduce(op: str, boolean: str | None = None) -> Converter:
     """Return the converter to ``op`` (``boolean`` for truth values), axes from the attribute or the second input."""
 
     def convert(site: Site) -> Value:
-        x, axes = site.arg(0), site.axes(1)
+        x = site.arg(0)
+        name = boolean if boolean is not None and x.dtype.is_bool else op
+        given = site.optional(1)
+        if given is not None and unknown(given):
+            return _reduce_unknown(site, name, x, given)
+        axes = site.axes(1)
         if not axes:
             axes = () if site.attributes.flag("noop_with_empty_axes") else None
         else:
             axes = tuple(site.axis(axis, x.rank) for axis in axes)
-        name = boolean if boolean is not None and x.dtype.is_bool else op
         return site.call(name, x, axes=axes, keepdims=site.attributes.flag("keepdims", True))
 
     return convert
@@ -45,11 +51,23 @@ def _arg(op: str) -> Converter:
 def _scan(op: str) -> Converter:
     def convert(site: Site) -> Value:
         x = site.arg(0)
-        axis = site.axis(int(site.number(1)), x.rank)
         exclusive, reverse = site.attributes.flag("exclusive"), site.attributes.flag("reverse")
+        if unknown(site.arg(1)):
+            rows = around_axis(site, x, site.arg(1))
+            return site.reshape(site.call(op, rows, axis=1, exclusive=exclusive, reverse=reverse), x.dims)
+        axis = site.axis(int(site.number(1)), x.rank)
         return site.call(op, x, axis=axis, exclusive=exclusive, reverse=reverse)
 
     return convert
+
+
+def _reduce_unknown(site: Site, op: str, x: Value, axes: Value) -> Value:
+    """Return the reduction over axes that are known at run time."""
+    parts = parted(site, x, axes, all_if_none=not site.attributes.flag("noop_with_empty_axes"))
+    result = site.call(op, parts.value, axes=parts.gone, keepdims=False)
+    if site.attributes.flag("keepdims", True):
+        return result
+    return without(site, x, parts.keep, result, axes)
 
 
 def _softmax(op: str) -> Converter:
@@ -97,7 +115,10 @@ def _global_lp_pool(site: Site) -> Value:
 
 
 def _non_zero(site: Site) -> Value:
-    found = np.nonzero(np.atleast_1d(site.numbers(0)))
+    known = site.arg(0).numbers
+    if known is None:
+        return contents.nonzero(site, site.arg(0))
+    found = np.nonzero(np.atleast_1d(known))
     return site.builder.constant(np.array(found, np.int64).reshape(len(found), -1), "nonzero")
 
 
