@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 
 from tondo.ir import (
@@ -13,6 +14,8 @@ from tondo.ir import (
     Binding,
     CallDps,
     Compute,
+    ConstantData,
+    ConstantRef,
     GraphFunction,
     GraphVar,
     IRModule,
@@ -91,12 +94,16 @@ def add() -> TensorFunction:
 FUNCTIONS = {made.name: made for made in (matmul(), weighted(), softmax(), transpose(), add())}
 
 
-def graph(results: Sequence[str] = ("o",)) -> IRModule:
+def graph(results: Sequence[str] = ("o",), weights: str | None = None) -> IRModule:
     """An attention of one head: k is turned, scores are masked."""
     values: dict[str, Atom] = {
         name: GraphVar(name, kind)
         for name, kind in {"q": tensor(6, 4), "k": tensor(N, 4), "v": tensor(N, 4), "m": tensor(6, N)}.items()
     }
+    constants: dict[str, ConstantData] = {}
+    if weights is not None:
+        constants[weights] = ConstantData(np.ones((8, 4), np.float32))
+        values[weights] = ConstantRef(weights, tensor(N, 4))
     params = tuple(value for value in values.values() if isinstance(value, GraphVar))
     bindings: list[Binding] = []
     steps = [
@@ -114,7 +121,7 @@ def graph(results: Sequence[str] = ("o",)) -> IRModule:
             Binding((var,), CallDps(function, tuple(values[arg] for arg in args), FUNCTIONS[function].scalars))
         )
     main = GraphFunction("main", params, tuple(bindings), tuple(values[name] for name in results))
-    return IRModule.of(main, *FUNCTIONS.values())
+    return IRModule.of(main, *FUNCTIONS.values(), constants=constants)
 
 
 def fused(module: IRModule, context: PassContext, *rules: Wanting) -> IRModule:
@@ -143,6 +150,11 @@ def test_copies_of_keys_are_absorbed(context: PassContext) -> None:
 @pytest.mark.parametrize("other", ["s", "x", "p"])
 def test_another_use_of_what_is_in_between_keeps_it(other: str, context: PassContext) -> None:
     module = graph(("o", other))
+    assert names(fused(module, context, Wanting())) == names(module)
+
+
+def test_products_with_weights_are_no_chain(context: PassContext) -> None:
+    module = graph(weights="v")
     assert names(fused(module, context, Wanting())) == names(module)
 
 

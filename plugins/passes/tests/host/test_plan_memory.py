@@ -38,8 +38,8 @@ from tondo.passes import PassContext
 from tondo.script import parse, script
 from tondo.target import Target
 from tondo.target.target import Caches
-from tondo_passes.host.lower import planned
 from tondo_passes.host.arena import ALIGNMENT
+from tondo_passes.host.lower import planned
 from tondo_passes.host.plan_memory import PlanMemory, scratch_name
 
 TARGET = Target("cpu", "generic", "x86_64-unknown-linux-gnu", frozenset(), 256, 16, Caches(32 << 10, 1 << 20, 0), 1)

@@ -12,9 +12,10 @@ After::
     o = call_dps(matmul_add_softmax_matmul_1, q, k, mask, v)  # no matrix of all scores
 
 Found by the facts of the functions: from a contraction back through calls without one to the contraction that their
-operand comes from, where nothing else needs a value on the way. Whether the calls are better off as one function, the
-schedule rules decide that know such functions. A copy of an operand of the first contraction is absorbed if a rule
-takes the function then, too: it packs that operand as it needs it.
+operand comes from, where nothing else needs a value on the way and neither keys nor values are constants (weights are
+arranged once, when the model is compiled; a chain would arrange them in each call). Whether the calls are better off as
+one function, the schedule rules decide that know such functions. A copy of an operand of the first contraction is
+absorbed if a rule takes the function then, too: it packs that operand as it needs it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tondo.ir import (
     Binding,
     Buffer,
     CallDps,
+    ConstantRef,
     GraphFunction,
     GraphVar,
     IRModule,
@@ -39,7 +41,7 @@ from tondo_passes.graph.calls import uses_of
 from tondo_passes.graph.copies import Copy, copy_of
 from tondo_passes.graph.functions import Functions
 from tondo_passes.graph.merge import merged, title_of
-from tondo_schedule.facts import stages_of
+from tondo_schedule.facts import row_chain_of, stages_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -98,7 +100,7 @@ class _Worker:
     def _fused(self, members: Sequence[Binding], graph: _Graph) -> Binding | None:
         """Return the call of one function in place of ``members``; None if no rule asks for it."""
         function, args = merged(members, self.functions.__getitem__)
-        if not self._wanted(function):
+        if _has_weights(function, args) or not self._wanted(function):
             return None
         first = members[0].operation
         assert isinstance(first, CallDps)
@@ -119,7 +121,7 @@ class _Worker:
 
 def _through(function: TensorFunction, args: Sequence[Atom], arg: Atom, copy: Copy) -> TensorFunction | None:
     """Return ``function`` with the source of ``copy`` in place of its argument ``arg``, which only products read."""
-    if copy.is_view(arg.tensor.dims) or copy.source in args:
+    if copy.is_view(arg.tensor.dims) or copy.source in args or isinstance(copy.source, ConstantRef):
         return None
     old = function.input_buffers[args.index(arg)]
     readers = [stage for stage in stages_of(function) or () if stage.reads_of(old)]
@@ -129,6 +131,15 @@ def _through(function: TensorFunction, args: Sequence[Atom], arg: Atom, copy: Co
     body = through_copy(function.body, old, new, copy)
     buffers = tuple(new if buffer == old else buffer for buffer in function.buffers)
     return replace(function, params=(*free_vars(body, buffers), *buffers), body=body)
+
+
+def _has_weights(function: TensorFunction, args: Sequence[Atom]) -> bool:
+    """Whether keys or values of the row chain ``function`` are constants."""
+    chain = row_chain_of(stages_of(function) or ())
+    atoms = dict(zip(function.input_buffers, args, strict=True))
+    return chain is not None and any(
+        isinstance(atoms.get(load.buffer), ConstantRef) for load in (chain.keys, chain.values)
+    )
 
 
 class _Graph:
