@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,7 @@ from tondo.ir import (
     Var,
     dims,
     maximum,
+    substitute,
     walk,
 )
 from tondo_schedule import IndexMap, Schedule
@@ -306,6 +309,21 @@ def test_merge_axes_sees_parameters_through_views() -> None:
     x = values(5, 6, 4)
     (result,) = run_tensor_function(schedule.function, [x])
     np.testing.assert_array_equal(result, x * 2 + 1)
+
+
+def test_merge_axes_of_parameters_with_strides() -> None:
+    """Rows that lie further apart than they are long: the first two axes still lie in memory like one."""
+    before = pixels(2, 3, 4)
+    steps = {buffer: replace(buffer, strides=(Const(30), Const(10), Const(1))) for buffer in before.buffers}
+    apart = replace(before, params=tuple(steps.values()), body=substitute(before.body, None, steps))
+    schedule = Schedule(apart)
+    schedule.merge_axes(("T", Var("T_0"), Var("T_1")), ("O", Var("O_0"), Var("O_1")))
+    x = values(2, 3, 4)
+    np.testing.assert_array_equal(run_tensor_function(schedule.result, [x])[0], x * 2.0 + 1.0)
+    rows = {buffer: replace(buffer, strides=(Const(60), Const(10), Const(1))) for buffer in before.buffers}
+    apart = replace(before, params=tuple(rows.values()), body=substitute(before.body, None, rows))
+    with pytest.raises(TondoError, match="is not the extent of"):
+        Schedule(apart).merge_axes(("T", Var("T_0"), Var("T_1")), ("O", Var("O_0"), Var("O_1")))
 
 
 def test_merge_axes_refuses_what_is_not_adjacent() -> None:

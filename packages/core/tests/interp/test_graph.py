@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,7 @@ from tondo.ir import (
     GraphVar,
     IfRegion,
     IRModule,
+    Join,
     LoopRegion,
     MatchShape,
     OpCall,
@@ -41,6 +44,7 @@ from tondo.ir import (
     Var,
     const,
     dims,
+    span_of,
 )
 
 N, M = Var("n"), Var("m")
@@ -158,6 +162,31 @@ def test_views(data):
     with pytest.raises(TondoError) as caught:
         run_graph(IRModule.of(graph([X], [Binding((short,), Reinterpret(X))], [short])), [data[0]], {})
     assert caught.value.code == "TND-R003"
+
+
+def copied(name: str, *, flat: bool, reads_part: bool) -> TensorFunction:
+    """A copy of rows of three into rows of three of six, as two axes with strides or as one axis with gaps."""
+    i, j = Var("i"), Var("j")
+    shape, steps = dims((N, 3)), dims((6, 1))
+    part = Buffer("y", (span_of(shape, steps),)) if flat else Buffer("y", shape, strides=steps)
+    x = replace(part, name="x") if reads_part else Buffer("x", shape)
+    at = (i * 6 + j,) if flat else (i, j)
+    body = For(i, Const(0), N, For(j, Const(0), Const(3), Store(part, at, x[at if reads_part else (i, j)])))
+    return TensorFunction(name, (N, x, part), body)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_joins(data, flat):
+    """The value is the concatenation; functions see the memory of its parts with strides, or as one axis."""
+    one, other, both = GraphVar("one", X.type), GraphVar("other", X.type), GraphVar("both", tensor(N, 6))
+    bindings = [
+        Binding((one,), CallDps("first", (X,), (N,))),
+        Binding((other,), CallDps("second", (one,), (N,))),
+        Binding((both,), Join((one, other), 1)),
+    ]
+    functions = [copied("first", flat=flat, reads_part=False), copied("second", flat=flat, reads_part=True)]
+    module = IRModule.of(graph([X], bindings, [both]), *functions)
+    np.testing.assert_array_equal(run_graph(module, [data[0]], {})[0], np.concatenate([data[0], data[0]], 1))
 
 
 def test_branches(data):

@@ -51,6 +51,7 @@ from tondo.ir import (
     Invoke,
     IRModule,
     IterVar,
+    Join,
     Let,
     Load,
     LoopRegion,
@@ -353,7 +354,9 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
     atoms = st.lists(atom, max_size=3).map(tuple)
     size = st.sampled_from([Const(3), N, N * M + 1])
     sizes = st.lists(size, max_size=3).map(tuple)
-    forms = ["call", "dps", "packed", "graph", "shape", "match", "view", "bind"] + (["if", "loop"] if depth else [])
+    forms = ["call", "dps", "packed", "graph", "shape", "match", "view", "bind", "join"] + (
+        ["if", "loop"] if depth else []
+    )
     match draw(st.sampled_from(forms)):
         case "call":
             return Call(draw(st.sampled_from(["relu", "vendor.op"])), draw(atoms), draw(attributes()))
@@ -371,6 +374,9 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
             return MatchShape(draw(atom), draw(sizes))
         case "view":
             return Reinterpret(draw(atom))
+        case "join":
+            values = draw(st.lists(atom.filter(lambda item: isinstance(item, GraphVar)), min_size=1, max_size=3))
+            return Join(tuple(values), draw(st.integers(0, 3)))
         case "bind":
             return BindDims(draw(atom), tuple(draw(st.lists(st.sampled_from([N, M - 1, Var("fresh")]), max_size=2))))
         case "if":

@@ -16,6 +16,7 @@ from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
 from tondo_passes.graph.fuse_chains import FuseChains
 from tondo_passes.graph.hoist_scale import HoistScale
+from tondo_passes.graph.join import JoinParts
 from tondo_passes.graph.layout import Layout
 from tondo_passes.graph.minimal_filtering import MinimalFiltering
 from tondo_passes.graph.outline_regions import OutlineRegions
@@ -57,6 +58,7 @@ CPU = Pipeline(
             "graph.dead_code",
             "graph.alias_views",
             "graph.fuse",
+            "graph.join",
             "graph.dead_code",
             "tensor.schedule",
             "tensor.lower_blocks",
@@ -90,6 +92,7 @@ def register_passes() -> Sequence[type[Pass]]:
         Fuse,
         FuseChains,
         HoistScale,
+        JoinParts,
         Layout,
         LiftWorkspace,
         LowerBlocks,

@@ -11,12 +11,14 @@ import numpy as np
 from tondo.diagnostics import fail, suggest
 from tondo.interp.expressions import evaluate_expr
 from tondo.interp.statements import reshaped
+from tondo.interp.strided import flat, seen, spread
 from tondo.interp.tensor import run_tensor_function
 from tondo.interp.values import poisoned
 from tondo.ir import (
     Atom,
     BindDims,
     Binding,
+    Buffer,
     Call,
     CallDps,
     CallGraph,
@@ -27,10 +29,12 @@ from tondo.ir import (
     GraphVar,
     IfRegion,
     IRModule,
+    Join,
     LoopRegion,
     MatchShape,
     OpCall,
     Operator,
+    Part,
     Reinterpret,
     ShapeValue,
     TensorFunction,
@@ -38,6 +42,7 @@ from tondo.ir import (
     Var,
     dims,
     dtype,
+    parts_of,
     unknown_of,
     walk,
 )
@@ -76,6 +81,7 @@ class _Scope:
     function: str
     values: dict[str, np.ndarray]
     symbols: dict[str, int]
+    parts: dict[GraphVar, Part] = field(default_factory=dict)
 
     def inner(self) -> _Scope:
         """Return the scope of a region: dimensions that it introduces are its own."""
@@ -89,7 +95,7 @@ class _Runner:
     defined: dict[OpCall, TensorFunction] = field(default_factory=dict)
 
     def call(self, function: GraphFunction, inputs: list[np.ndarray], symbols: dict[str, int]) -> list[np.ndarray]:
-        scope = _Scope(function.name, {}, symbols)
+        scope = _Scope(function.name, {}, symbols, parts_of(function.bindings))
         if len(inputs) != len(function.params):
             fail("TND-U004", f"'{function.name}' takes {len(function.params)} inputs, {len(inputs)} were given")
         for param, array in zip(function.params, inputs, strict=True):
@@ -137,6 +143,8 @@ class _Runner:
                 return self.bind_dims(scope, operation)
             case Reinterpret():
                 return [self.reinterpret(scope, operation, binding.var)]
+            case Join():
+                return [np.concatenate([self.atom(scope, arg) for arg in operation.args], operation.axis)]
             case IfRegion():
                 taken = operation.then if bool(self.atom(scope, operation.condition)) else operation.orelse
                 return self.region(scope.inner(), taken.bindings, taken.results)
@@ -154,12 +162,20 @@ class _Runner:
         env = {var: scalars[var.name] for var in callee.scalars}
         args: list[np.ndarray] = []
         for buffer, atom in zip(callee.input_buffers, call.args, strict=True):
-            array = np.ascontiguousarray(self.atom(scope, atom))
+            value = self.atom(scope, atom)
+            apart = _apart(scope, atom, buffer)
+            if apart is not None:
+                args.append(flat(spread(value, apart, buffer.dtype)))
+                continue
+            array = np.ascontiguousarray(value)
             shape = tuple(int(evaluate_expr(dim, env)) for dim in buffer.shape)
-            fitting = reshaped(array.reshape(np.shape(self.atom(scope, atom))), shape)
+            fitting = reshaped(array.reshape(np.shape(value)), shape)
             args.append(array if fitting is None else fitting)
         outputs = run_tensor_function(callee, args, None, scalars, module=self.module)
-        return [_shaped(scope, var, array) for var, array in zip(results, outputs, strict=False)]
+        return [
+            _shaped(scope, var, array, _apart(scope, var, buffer))
+            for var, array, buffer in zip(results, outputs, callee.output_buffers, strict=False)
+        ]
 
     def operator(self, scope: _Scope, call: Call) -> list[np.ndarray]:
         op = self.ops.get(call.op)
@@ -249,11 +265,23 @@ def _stack(scope: _Scope, var: GraphVar, scan: list[np.ndarray]) -> np.ndarray:
     return np.empty((0, *shape), var.tensor.dtype.numpy)
 
 
-def _shaped(scope: _Scope, var: GraphVar, array: np.ndarray) -> np.ndarray:
-    """Give a result that was computed flat its shape."""
-    if not isinstance(var.type, TensorType) or var.type.shape is None or len(var.type.shape) == array.ndim:
+def _shaped(scope: _Scope, var: GraphVar, array: np.ndarray, apart: tuple[int, ...] | None) -> np.ndarray:
+    """Give a result that was computed flat its shape; its elements may lie ``apart``."""
+    if not isinstance(var.type, TensorType) or var.type.shape is None:
+        return array
+    if apart is not None:
+        return seen(array, [_number(scope, dim) for dim in var.type.shape], apart)
+    if len(var.type.shape) == array.ndim:
         return array
     return array.reshape([_number(scope, dim) for dim in var.type.shape])
+
+
+def _apart(scope: _Scope, atom: Atom, buffer: Buffer) -> tuple[int, ...] | None:
+    """Return the strides of a part of a joined value that ``buffer`` sees as one axis of memory, else None."""
+    part = scope.parts.get(atom) if isinstance(atom, GraphVar) else None
+    if part is None or buffer.rank != 1 or (part.value.tensor.rank == 1 and buffer.strides is not None):
+        return None
+    return tuple(_number(scope, step) for step in part.strides)
 
 
 def _bind(scope: _Scope, var: GraphVar, value: np.ndarray) -> None:

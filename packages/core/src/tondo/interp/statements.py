@@ -11,6 +11,7 @@ from tondo.interp.axes import AxisRunner, CompiledUpdate, Runner
 from tondo.interp.expressions import Evaluator, active, checked_indices, compile_expr
 from tondo.interp.frame import Frame
 from tondo.interp.nests import plan
+from tondo.interp.strided import flat, seen, span
 from tondo.interp.values import Value, is_array, poisoned
 from tondo.ir import (
     UINT8,
@@ -299,28 +300,21 @@ def _view(stmt: View) -> Runner:
 
     def run(frame: Frame) -> None:
         memory = frame.memory(base)
-        if not memory.flags.c_contiguous:
+        if not memory.flags.c_contiguous and base.strides is None:
             fail("TND-R003", f"{frame.function}: view '{buffer.name}' of '{base.name}', which is not contiguous")
-        raw = memory.reshape(-1).view(np.uint8)
+        raw = flat(memory).view(np.uint8)
         begin, extents, item = int(offset(frame)), _extents(shape, frame), buffer.dtype.numpy.itemsize
         steps = _row_major(extents) if strides is None else _extents(strides, frame)
-        empty = 0 in extents
-        span = 0 if empty else item * (1 + sum((n - 1) * step for n, step in zip(extents, steps, strict=True)))
-        if begin < 0 or begin + span > raw.size:
+        size = item * span(extents, steps)
+        if begin < 0 or begin + size > raw.size:
             fail(
                 "TND-R003",
-                f"{frame.function}: view '{buffer.name}' of bytes {begin}..{begin + span} is outside of '{base.name}' "
+                f"{frame.function}: view '{buffer.name}' of bytes {begin}..{begin + size} is outside of '{base.name}' "
                 f"({raw.size} bytes)",
                 span=stmt.span,
             )
-        flat = raw[begin : begin + span].view(buffer.dtype.numpy)
-        byte_steps = tuple(step * item for step in steps)
         outer = frame.buffers.get(buffer.name)
-        frame.buffers[buffer.name] = (
-            np.empty(extents, buffer.dtype.numpy)
-            if empty
-            else np.lib.stride_tricks.as_strided(flat, extents, byte_steps)
-        )
+        frame.buffers[buffer.name] = seen(raw[begin : begin + size].view(buffer.dtype.numpy), extents, steps)
         body(frame)
         _restore(frame, buffer.name, outer)
 
@@ -370,7 +364,7 @@ def execute(function: TensorFunction, values: list[Value], caller: Frame) -> Non
     for param, value in zip(function.params, values, strict=True):
         if isinstance(param, Buffer):
             shape = _extents(tuple(compile_expr(extent) for extent in param.shape), frame)
-            fitting = reshaped(value, shape)
+            fitting = reshaped(value, shape) if param.strides is None else _apart(value, param, shape, frame)
             if fitting is None or fitting.dtype != param.dtype.numpy:
                 fail(
                     "TND-R003",
@@ -379,6 +373,14 @@ def execute(function: TensorFunction, values: list[Value], caller: Frame) -> Non
                 )
             frame.buffers[param.name] = fitting
     program(function)(frame)
+
+
+def _apart(memory: np.ndarray, param: Buffer, shape: tuple[int, ...], frame: Frame) -> np.ndarray | None:
+    """Return the elements of ``param``, which lie apart in ``memory``; None if it is not the memory of their span."""
+    assert param.strides is not None
+    steps = _extents(tuple(compile_expr(step) for step in param.strides), frame)
+    fits = memory.ndim == 1 and memory.flags.c_contiguous and memory.size == span(shape, steps)
+    return seen(memory, shape, steps) if fits else None
 
 
 def reshaped(memory: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

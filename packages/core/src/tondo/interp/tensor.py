@@ -10,6 +10,7 @@ from tondo.diagnostics import fail
 from tondo.interp.expressions import compile_expr
 from tondo.interp.frame import Frame
 from tondo.interp.statements import program
+from tondo.interp.strided import spread
 from tondo.interp.values import poisoned
 from tondo.ir import Buffer, Expr, IRModule, TensorFunction, Var
 
@@ -58,10 +59,19 @@ def run_tensor_function(
         pairs.extend(zip(function.output_buffers, fresh, strict=True))
     for buffer, array in pairs:
         _check(frame, buffer, array)
-        frame.buffers[buffer.name] = array
+        apart = _steps(frame, buffer)
+        frame.buffers[buffer.name] = array if apart is None else spread(array, apart, buffer.dtype)
     with np.errstate(all="ignore"):
         program(function)(frame)
-    return [array for _, array in pairs[len(buffers) :]]
+    results = pairs[len(buffers) :]
+    for buffer, array in results:
+        if buffer.strides is not None:
+            array[...] = frame.buffers[buffer.name]
+    return [array for _, array in results]
+
+
+def _steps(frame: Frame, buffer: Buffer) -> tuple[int, ...] | None:
+    return None if buffer.strides is None else tuple(_dim(frame, step) for step in buffer.strides)
 
 
 def _dim(frame: Frame, dim: Expr) -> int:

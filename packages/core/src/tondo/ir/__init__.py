@@ -6,7 +6,20 @@ The grammar stands in ``grammar.md`` beside this file.
 from __future__ import annotations
 
 from tondo.ir.attrs import EMPTY, Attrs, AttrValue, freeze
-from tondo.ir.buffer import CONSTANT, GLOBAL, LOCAL, Buffer, Load, Range, Region, dims, point, whole
+from tondo.ir.buffer import (
+    CONSTANT,
+    GLOBAL,
+    LOCAL,
+    Buffer,
+    Load,
+    Range,
+    Region,
+    dims,
+    point,
+    span_of,
+    strides_of,
+    whole,
+)
 from tondo.ir.compute import Combiner, Compute, free_vars, identity, nest, point_regions
 from tondo.ir.dtype import BOOL, FLOAT32, FLOAT64, HANDLE, INT8, INT32, INT64, UINT8, DType, dtype
 from tondo.ir.expr import (
@@ -56,6 +69,7 @@ from tondo.ir.graph import (
     GraphRegion,
     GraphVar,
     IfRegion,
+    Join,
     LoopRegion,
     MatchShape,
     Operation,
@@ -66,6 +80,7 @@ from tondo.ir.intrinsics import INTRINSICS, IntrinsicInfo
 from tondo.ir.module import ConstantData, IRModule
 from tondo.ir.node import Node, node, rebuild, rewrite, walk
 from tondo.ir.op import OpCall, Operator
+from tondo.ir.parts import Part, parts_of
 from tondo.ir.stmt import (
     LOOP_KINDS,
     Allocate,
@@ -144,6 +159,7 @@ __all__ = [
     "IntrinsicInfo",
     "Invoke",
     "IterVar",
+    "Join",
     "Let",
     "Load",
     "LoopKind",
@@ -154,6 +170,7 @@ __all__ = [
     "OpCall",
     "Operation",
     "Operator",
+    "Part",
     "Ramp",
     "Range",
     "Region",
@@ -201,6 +218,7 @@ __all__ = [
     "negate",
     "nest",
     "node",
+    "parts_of",
     "point",
     "point_regions",
     "rebuild",
@@ -209,6 +227,8 @@ __all__ = [
     "select",
     "seq",
     "simplify_with",
+    "span_of",
+    "strides_of",
     "sub",
     "substitute",
     "unknown_of",

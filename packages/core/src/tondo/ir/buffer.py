@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tondo.diagnostics.span import Span
 from tondo.ir.dtype import FLOAT32, DType
-from tondo.ir.expr import Const, Expr, ExprLike, as_expr, mul
+from tondo.ir.expr import Const, Expr, ExprLike, add, as_expr, mul
 from tondo.ir.node import Node, node
 
 if TYPE_CHECKING:
@@ -49,14 +49,7 @@ class Buffer(Node):
 
     def row_major_strides(self) -> tuple[Expr, ...]:
         """Return the strides in elements, computed from the shape when none are stored."""
-        if self.strides is not None:
-            return self.strides
-        result: list[Expr] = []
-        step: Expr = Const(1)
-        for extent in reversed(self.shape):
-            result.append(step)
-            step = mul(step, extent)
-        return tuple(reversed(result))
+        return strides_of(self.shape) if self.strides is None else self.strides
 
 
 @node
@@ -91,6 +84,24 @@ class Region(Node):
 
     buffer: Buffer
     ranges: tuple[Range, ...]
+
+
+def strides_of(shape: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Return the strides in elements of a row-major tensor of ``shape``."""
+    result: list[Expr] = []
+    step: Expr = Const(1)
+    for extent in reversed(shape):
+        result.append(step)
+        step = mul(step, extent)
+    return tuple(reversed(result))
+
+
+def span_of(shape: Sequence[Expr], strides: Sequence[Expr]) -> Expr:
+    """Return the number of elements from the first to the last one of a tensor that is not empty."""
+    total: Expr = Const(1)
+    for extent, stride in zip(shape, strides, strict=True):
+        total = add(total, mul(add(extent, -1), stride))
+    return total
 
 
 def dims(shape: Sequence[ExprLike]) -> tuple[Expr, ...]:

@@ -139,6 +139,18 @@ class Reinterpret(Operation):
 
 
 @node
+class Join(Operation):
+    """The arguments one after the other along ``axis``, each stored in its part of the result; nothing is copied.
+
+    Every argument is the result of another binding, part of this value alone, and used by calls of tensor functions
+    and joins only: see :func:`tondo.ir.parts_of` for where it lies.
+    """
+
+    args: tuple[GraphVar, ...]
+    axis: int
+
+
+@node
 class GraphRegion(Node):
     """Bindings with parameters and results; sees the values and dimensions of the function around it.
 

@@ -29,6 +29,7 @@ from tondo.ir import (
     GraphVar,
     IfRegion,
     IRModule,
+    Join,
     LoopRegion,
     MatchShape,
     Operation,
@@ -49,6 +50,7 @@ _OPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "match_shape": (),
     "bind_dims": (),
     "reinterpret": (),
+    "join": ("axis",),
     "if_region": (),
     "loop_region": (),
 }
@@ -274,6 +276,8 @@ class ModuleReader(TensorReader):
                 return self._bind_dims(call)
             case "reinterpret":
                 return Reinterpret(self.atom(self.positional(call, 1)[0]))
+            case "join":
+                return self._join(call, options.get("axis"))
             case "if_region":
                 condition, then, orelse = self.positional(call, 3)
                 return IfRegion(self.atom(condition), self._named_region(then), self._named_region(orelse))
@@ -288,6 +292,13 @@ class ModuleReader(TensorReader):
         if any(unknown_of(dim) is None for dim in shape):
             self.fail(names, "expected names of dimensions, or 'name - 1'", code="TND-S003")
         return BindDims(self.atom(value), shape)
+
+    def _join(self, call: ast.Call, axis: ast.expr | None) -> Join:
+        parts = self._atoms(call.args)
+        values = tuple(part for part in parts if isinstance(part, GraphVar))
+        if axis is None or not values or len(values) != len(parts):
+            self.fail(call, "expected computed values and the axis along which they are joined", code="TND-S003")
+        return Join(values, self.integer(axis))
 
     def _callee(self, call: ast.Call) -> str:
         return self.text(call.args[0]) if call.args else self.fail(call, "expected a name")

@@ -23,6 +23,7 @@ from tondo.ir import (
     GraphVar,
     IfRegion,
     IRModule,
+    Join,
     LoopRegion,
     MatchShape,
     Reinterpret,
@@ -130,6 +131,8 @@ class _GraphPrinter:
                 return [], f"bind_dims({self.atom(operation.arg)}, {shape_text(operation.dims)})"
             case Reinterpret():
                 return [], f"reinterpret({self.atom(operation.arg)})"
+            case Join():
+                return [], f"join({', '.join(self.atom(arg) for arg in operation.args)}, axis={operation.axis})"
             case IfRegion():
                 return self.if_region(operation)
             case LoopRegion():

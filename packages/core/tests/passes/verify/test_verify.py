@@ -34,6 +34,7 @@ from tondo.ir import (
     Invoke,
     IRModule,
     IterVar,
+    Join,
     Let,
     Load,
     LoopRegion,
@@ -212,6 +213,31 @@ def test_flat_callees_and_scratch():
     assert any("differ in their number of elements" in text for text in messages(module))
 
 
+def joined(args, *, kind=None, more=(), results=None) -> IRModule:
+    """``b = copy(a)``, then a join of ``args``."""
+    whole = GraphVar("j", tensor(N * len(args)) if kind is None else kind)
+    return graph(dps(), Binding((whole,), Join(args, 0)), *more, results=(whole,) if results is None else results)
+
+
+def test_joins():
+    """One argument fills the join and keeps its strides; two rows of a matrix need functions that know theirs."""
+    assert messages(joined((B,))) == []
+    one, other = GraphVar("one", tensor(N, 2)), GraphVar("two", tensor(N, 3))
+    both, given = GraphVar("both", tensor(N, 5)), (GraphVar("p", tensor(N, 2)), GraphVar("q", tensor(N, 3)))
+    callees = []
+    for name, width, step in (("first", 2, 5), ("second", 3, 5), ("dense", 3, 3)):
+        x = Buffer("x", dims((N, width)))
+        y = Buffer("y", dims((N, width)), strides=None if step == width else dims((step, 1)))
+        body = For(I, Const(0), N, For(J, Const(0), Const(width), Store(y, (I, J), x[I, J])))
+        callees.append(TensorFunction(name, (N, x, y), body))
+    calls = [dps(one, given[0], function="first"), dps(other, given[1], function="second")]
+    join = Binding((both,), Join((one, other), 1))
+    kinds = {"params": given, "results": (both,), "more": tuple(callees)}
+    assert messages(graph(*calls, join, **kinds)) == []
+    calls[1] = dps(other, given[1], function="dense")
+    assert messages(graph(*calls, join, **kinds)) == ["main: 'y' of 'dense' and 'two' differ in strides"]
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
@@ -237,6 +263,13 @@ def test_flat_callees_and_scratch():
             "the view has dtype float64, 'a' float32",
         ),
         (graph(Binding((GraphVar("b", TensorType(None, FLOAT32)),), Reinterpret(A))), "a view of unknown rank"),
+        (joined((A, B)), "'a' is joined, but its memory is given by the caller"),
+        (joined((B,), results=(B,)), "'b' is joined, but its memory is given by the caller"),
+        (joined((B, B)), "'b' is joined 2 times: it cannot be in two places"),
+        (joined((B,), more=(Binding((C,), Reinterpret(B)),)), "'b' is joined, but used by what needs it in one piece"),
+        (joined((B,), kind=tensor(N + 1)), "the arguments of a join do not fill dimension 0"),
+        (joined((B,), kind=tensor(N, dtype=FLOAT64)), "the arguments of a join differ in dtype or rank"),
+        (joined((B,), kind=TensorType(None, FLOAT32)), "a join of what are no tensors of known rank"),
         (
             graph(Binding((B,), IfRegion(A, GraphRegion((), (), (A,)), GraphRegion((), (), (A,))))),
             "the condition has dtype float32",

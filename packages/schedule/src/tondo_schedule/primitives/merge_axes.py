@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tondo.arith import Analyzer
 from tondo.ir import (
     Allocate,
     Block,
@@ -107,7 +108,7 @@ def _collect(
             refuse(
                 "merge_axes", subject, f"'{item.buffer.name}' is not indexed by [.., {outer.name}, {inner.name}, ..]"
             )
-        if not analyzer.prove(item.buffer.shape[dims[1]].eq(extent)) or item.buffer.strides is not None:
+        if not analyzer.prove(item.buffer.shape[dims[1]].eq(extent)) or not _is_dense(item.buffer, dims[0], analyzer):
             refuse(
                 "merge_axes",
                 subject,
@@ -120,10 +121,24 @@ def _collect(
             refuse("merge_axes", subject, f"'{item.buffer.name}' would be merged in two ways")
 
 
+def _is_dense(buffer: Buffer, dim: int, analyzer: Analyzer) -> bool:
+    """Whether dimensions ``dim`` and ``dim + 1`` of ``buffer`` lie in memory like one."""
+    if buffer.strides is None:
+        return True
+    outer, inner = buffer.strides[dim : dim + 2]
+    return analyzer.prove(outer.eq(mul(inner, buffer.shape[dim + 1])))
+
+
 def _merged(buffer: Buffer, dim: int, function: TensorFunction, names: Names) -> Buffer:
     size = analyzer_for(function).simplify(mul(buffer.shape[dim], buffer.shape[dim + 1]))
     shape = (*buffer.shape[:dim], size, *buffer.shape[dim + 2 :])
-    return replace(buffer, shape=shape, name=names(f"{buffer.name}_m") if _viewed(function, buffer) else buffer.name)
+    strides = None if buffer.strides is None else (*buffer.strides[:dim], *buffer.strides[dim + 1 :])
+    return replace(
+        buffer,
+        shape=shape,
+        strides=strides,
+        name=names(f"{buffer.name}_m") if _viewed(function, buffer) else buffer.name,
+    )
 
 
 def _viewed(function: TensorFunction, buffer: Buffer) -> bool:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tondo.arith import Analyzer
-from tondo.ir import Atom, Compute, Const, Expr, Load, TensorFunction, Var, add, mul, substitute, walk
+from tondo.ir import Atom, Compute, Const, Expr, Load, TensorFunction, TensorType, Var, add, mul, substitute, walk
 from tondo_schedule.facts import stages_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,17 @@ def _keeps_order(
     known = inside(variables, shape)
     same_size = known.prove(product(given).eq(product(shape)))
     return same_size and known.prove(linear(indices, given, known).eq(linear(variables, shape, known)))
+
+
+def identity_copy(name: str, type_: TensorType) -> TensorFunction:
+    """Return the function whose result is its argument, of ``type_``."""
+    builder = Compute(name)
+    source = builder.input("x", type_)
+
+    def value(*point: Expr) -> Expr:
+        return source[point]
+
+    return builder.build(builder.compute("y", type_.dims, value))
 
 
 def copy_of(call: CallDps, function: TensorFunction) -> Copy | None:

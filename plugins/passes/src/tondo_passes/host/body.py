@@ -22,6 +22,7 @@ from tondo.ir import (
     If,
     IfRegion,
     Invoke,
+    Join,
     LoopRegion,
     MatchShape,
     Reinterpret,
@@ -29,6 +30,7 @@ from tondo.ir import (
     all_of,
     compare,
     logical_or,
+    parts_of,
     seq,
     substitute,
     unknown_of,
@@ -47,6 +49,8 @@ class Lowering(Emitter):
     def body(self, scope: Scope) -> list[Stmt]:
         """Return the statements of the function of ``scope``."""
         scope.known |= {var for param in scope.function.params for var in variables(param.type)}
+        for part in parts_of(scope.function.bindings).values():
+            self.part(scope, part)
         steps: list[Stmt] = []
         for binding in scope.function.bindings:
             steps.extend(self._binding(scope, binding))
@@ -64,6 +68,8 @@ class Lowering(Emitter):
                 return self._match_shape(scope, binding, operation)
             case BindDims():
                 return self._bind_dims(scope, operation)
+            case Join():
+                return []
             case Reinterpret():
                 scope.places[binding.var] = self.place(scope, operation.arg)
                 return []

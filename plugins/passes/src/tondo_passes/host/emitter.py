@@ -15,10 +15,12 @@ from tondo.ir import (
     Invoke,
     IRModule,
     Load,
+    Part,
     Stmt,
     Store,
     TensorFunction,
     Var,
+    mul,
     substitute,
 )
 from tondo_passes.host.copy_bytes import COPY, copy_bytes
@@ -75,6 +77,13 @@ class Emitter:
             shape = tuple(self.here(dim) for dim in atom.tensor.dims)
             self._buffers[atom] = Buffer(self.fresh(atom.name), shape, atom.tensor.dtype)
         return self._buffers[atom]
+
+    def part(self, scope: Scope, part: Part) -> None:
+        """``part`` is seen as one axis of memory, from its first to its last element, inside of its whole."""
+        dtype = part.value.tensor.dtype
+        self._buffers[part.value] = Buffer(self.fresh(part.value.name), (self.here(part.span),), dtype)
+        offset = self.here(mul(part.offset, dtype.bytes))
+        scope.places[part.value] = self.place(scope, part.whole).at(offset)
 
     def rename(self, atom: Atom, other: Atom) -> None:
         """``atom`` is called what ``other`` is."""

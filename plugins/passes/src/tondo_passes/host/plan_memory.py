@@ -45,6 +45,7 @@ from tondo.ir import (
     TensorType,
     Var,
     mul,
+    parts_of,
     substitute,
     walk,
 )
@@ -137,8 +138,8 @@ def callee_of(region: GraphRegion) -> str:
 
 
 def aliases(function: GraphFunction) -> dict[GraphVar, GraphVar]:
-    """Return, for values that only rename another (shape matches, views), the value whose memory they use."""
-    root: dict[GraphVar, GraphVar] = {}
+    """Return, for values in the memory of another (shape matches, views, parts of joins), the value that owns it."""
+    root = {var: part.whole for var, part in parts_of(function.bindings).items()}
     for binding in function.bindings:
         operation = binding.operation
         if isinstance(operation, (MatchShape, Reinterpret)) and isinstance(operation.arg, GraphVar):
@@ -197,7 +198,8 @@ class _Planner:
         plan = _Plan(dict.fromkeys(known, 0))
         plan.know({var for param in function.params for var in variables(param.type)})
         results = {atom for atom in function.results if isinstance(atom, GraphVar)}
-        last = _last_uses(function)
+        first, last = _lives(function)
+        parts = parts_of(function.bindings)
         for position, binding in enumerate(function.bindings):
             before = frozenset(plan.epochs)
             new = plan.know(introduced(binding))
@@ -205,13 +207,15 @@ class _Planner:
             if isinstance(binding.operation, (MatchShape, Reinterpret)):
                 continue
             for var in binding.vars:
+                if var in parts:
+                    continue
                 if var in results and (own_results or variables(var.type) <= known):
                     continue
                 if var not in results and _is_carried(binding, var):
                     continue
                 made_inside = isinstance(binding.operation, (IfRegion, LoopRegion)) and new & variables(var.type)
                 grown = var in results or bool(made_inside)
-                self._place(binding, var, plan, (position, last.get(var, position)), grown=grown)
+                self._place(binding, var, plan, (first[var], last.get(var, position)), grown=grown)
         memory, size = self._arranged(plan)
         self.planned.append(replace(function, attrs=function.attrs.with_(memory=memory)))
         return size
@@ -295,14 +299,18 @@ class _Planner:
         return memory, workspace
 
 
-def _last_uses(function: GraphFunction) -> dict[GraphVar, int]:
+def _lives(function: GraphFunction) -> tuple[dict[GraphVar, int], dict[GraphVar, int]]:
+    """Return where each value that owns memory is first written, and where it is last used."""
     root = aliases(function)
+    first: dict[GraphVar, int] = {}
     last: dict[GraphVar, int] = {}
     for position, binding in enumerate(function.bindings):
+        for var in binding.vars:
+            first.setdefault(root.get(var, var), position)
         for item in walk(binding.operation):
             if isinstance(item, GraphVar):
                 last[root.get(item, item)] = position
-    return last
+    return first, last
 
 
 def _is_carried(binding: Binding, var: GraphVar) -> bool:

@@ -8,7 +8,8 @@ After::
 
     B[Ramp(i * 64 + j, 1, 16)]  # B: 8192
 
-Buffers keep dtype, scope and alignment; their shape becomes their number of elements.
+Buffers keep dtype, scope and alignment; their shape becomes their number of elements, those in between included where
+they have strides.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from tondo.ir import (
     add,
     mul,
     rebuild,
+    span_of,
 )
 from tondo_passes.tensor.each import TensorPass
 from tondo_passes.tensor.ranges import LoopRanges
@@ -56,9 +58,11 @@ class Flatten(TensorPass):
 
 
 def flat(buffer: Buffer) -> Buffer:
-    """Return the one-dimensional buffer of the same memory."""
+    """Return the one-dimensional buffer of the same memory, from its first to its last element."""
     if buffer.rank == 1 and buffer.strides is None:
         return buffer
+    if buffer.strides is not None:
+        return replace(buffer, shape=(span_of(buffer.shape, buffer.strides),), strides=None)
     count: Expr = Const(1)
     for extent in buffer.shape:
         count = mul(count, extent)

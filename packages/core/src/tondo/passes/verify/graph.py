@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tondo.arith import Analyzer, Interval
 from tondo.ir import (
@@ -23,17 +23,22 @@ from tondo.ir import (
     GraphVar,
     IfRegion,
     IRModule,
+    Join,
     LoopRegion,
     MatchShape,
+    Part,
     Reinterpret,
     TensorFunction,
     TensorType,
     Var,
+    add,
     mul,
+    parts_of,
     substitute,
     walk,
 )
 from tondo.passes.verify.findings import Finding, GraphRule
+from tondo.passes.verify.parts import check_parts
 
 
 def _check_names(module: IRModule, function: GraphFunction) -> Iterator[Finding]:
@@ -83,7 +88,7 @@ def _use(atom: Atom, scope: dict[str, GraphVar]) -> Iterator[Finding]:
 
 def _arguments(binding: Binding) -> tuple[Atom, ...]:
     match binding.operation:
-        case Call() | CallDps() | CallPacked() | CallGraph():
+        case Call() | CallDps() | CallPacked() | CallGraph() | Join():
             return binding.operation.args
         case MatchShape() | Reinterpret() | BindDims():
             return (binding.operation.arg,)
@@ -124,14 +129,17 @@ def _check_constants(module: IRModule, function: GraphFunction) -> Iterator[Find
 
 def _check_calls(module: IRModule, function: GraphFunction) -> Iterator[Finding]:
     """Called functions exist and take arguments and results of these types."""
+    parts = parts_of(function.bindings)
     for binding in _bindings(function.bindings):
         match binding.operation:
             case CallDps():
-                yield from _placed(_call_dps(module, binding, binding.operation), binding)
+                yield from _placed(_call_dps(module, binding, binding.operation, parts), binding)
             case CallGraph():
                 yield from _placed(_call_graph(module, binding, binding.operation), binding)
             case BindDims():
                 yield from _placed(_bind_dims(binding, binding.operation), binding)
+            case Join():
+                yield from _placed(_join(binding, binding.operation), binding)
             case Reinterpret():
                 yield from _placed(_reinterpret(binding, binding.operation), binding)
             case _:
@@ -145,7 +153,7 @@ def _placed(messages: Iterator[str], binding: Binding) -> Iterator[Finding]:
         yield Finding(f"'{name}'{source}: {message}", binding.span)
 
 
-def _call_dps(module: IRModule, binding: Binding, call: CallDps) -> Iterator[str]:
+def _call_dps(module: IRModule, binding: Binding, call: CallDps, parts: Mapping[GraphVar, Part]) -> Iterator[str]:
     callee = module.functions.get(call.function)
     if not isinstance(callee, TensorFunction):
         yield f"there is no tensor function '{call.function}'"
@@ -169,7 +177,11 @@ def _call_dps(module: IRModule, binding: Binding, call: CallDps) -> Iterator[str
             yield f"'{atom.name}' is not a tensor"
             continue
         shape = tuple(substitute(dim, scalars) for dim in buffer.shape)
-        difference = _difference(TensorType(shape, buffer.dtype), atom.type)
+        part = parts.get(atom) if isinstance(atom, GraphVar) else None
+        if part is not None and buffer.strides is None and buffer.rank == 1:
+            difference = None if _same(shape[0], part.span) else "differ in the span of their elements"
+        else:
+            difference = _difference(TensorType(shape, buffer.dtype), atom.type)
         if difference:
             yield f"'{buffer.name}' of '{call.function}' and '{atom.name}' {difference}"
 
@@ -213,6 +225,30 @@ def _reinterpret(binding: Binding, operation: Reinterpret) -> Iterator[str]:
         yield "a view of unknown rank"
     elif not _same(_elements(wanted.shape), _elements(given.shape)):
         yield f"the view and '{operation.arg.name}' differ in their number of elements"
+
+
+def _join(binding: Binding, operation: Join) -> Iterator[str]:
+    if len(binding.vars) != 1:
+        yield f"a join has one name, not {len(binding.vars)}"
+        return
+    types = [binding.var.type, *(arg.type for arg in operation.args)]
+    tensors = [kind for kind in types if isinstance(kind, TensorType) and kind.shape is not None]
+    if len(tensors) != len(types) or not operation.args:
+        yield "a join of what are no tensors of known rank"
+        return
+    whole, *given = tensors
+    axis = operation.axis
+    if any(kind.dtype != whole.dtype or kind.rank != whole.rank for kind in given) or not 0 <= axis < whole.rank:
+        yield "the arguments of a join differ in dtype or rank, or have no such axis"
+        return
+    total: Expr = Const(0)
+    for kind in given:
+        total = add(total, kind.dims[axis])
+        for i, (extent, wanted) in enumerate(zip(kind.dims, whole.dims, strict=True)):
+            if i != axis and not _same(extent, wanted):
+                yield f"the arguments of a join differ in dimension {i}"
+    if not _same(total, whole.dims[axis]):
+        yield f"the arguments of a join do not fill dimension {axis}"
 
 
 def _difference(wanted: TensorType, given: TensorType) -> str | None:
@@ -291,6 +327,7 @@ def _check_defined(module: IRModule, function: GraphFunction) -> Iterator[Findin
 
 
 GRAPH_RULES: tuple[GraphRule, ...] = (
+    GraphRule("parts", check_parts),
     GraphRule("names", _check_names),
     GraphRule("constants", _check_constants),
     GraphRule("calls", _check_calls),
