@@ -49,7 +49,7 @@ class AxisRunner:
             return False
         ranges = [(begin(frame), extent(frame)) for begin, extent in self.bounds]
         if any(extent <= 0 for _, extent in ranges):
-            return True
+            return False  # a reduction over nothing still starts, which the loops see to
         if self._aliased(frame):
             return False
         lanes = self.nest.lanes

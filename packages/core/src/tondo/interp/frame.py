@@ -25,6 +25,7 @@ class Frame:
         buffers: memory; every array has the logical shape of its buffer.
         mask: where loops run as array axes, the instances that are active; None is all.
         lanes: whether loops around run as array axes.
+        empty: whether a loop of a reduction around makes no step, so that reductions only start.
         slots: bytes of the slots of the call, by number.
     """
 
@@ -34,6 +35,7 @@ class Frame:
     buffers: dict[str, np.ndarray] = field(default_factory=dict)
     mask: np.ndarray | None = None
     lanes: bool = False
+    empty: bool = False
     slots: dict[int, np.ndarray] = field(default_factory=dict)
 
     def memory(self, buffer: Buffer) -> np.ndarray:

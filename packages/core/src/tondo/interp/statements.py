@@ -32,6 +32,7 @@ from tondo.ir import (
     TensorFunction,
     View,
     While,
+    walk,
 )
 from tondo_runtime.registry import get as registered
 
@@ -129,8 +130,14 @@ def _loop(stmt: For) -> Runner:
     name, body = stmt.var.name, compile_stmt(stmt.body)
     begin, extent = compile_expr(stmt.begin), compile_expr(stmt.extent)
     axes = _axis_runner(stmt)
+    starts = _starts_reduction(stmt)
 
     def run(frame: Frame) -> None:
+        if starts and not frame.empty and not frame.lanes and extent(frame) == 0:
+            frame.empty, frame.values[name] = True, begin(frame)
+            body(frame)
+            frame.empty = False
+            return
         if axes is not None and axes.run(frame):
             return
         first, count = begin(frame), extent(frame)
@@ -143,6 +150,16 @@ def _loop(stmt: For) -> Runner:
         frame.values.pop(name, None)
 
     return run
+
+
+def _starts_reduction(stmt: For) -> bool:
+    """Whether ``stmt`` is a loop of a reduction; if it makes no step, the result is what the reduction starts with."""
+    return any(
+        isinstance(item, Block)
+        and item.init is not None
+        and any(it.kind == "reduction" and stmt.var in set(walk(it.binding)) for it in item.iters)
+        for item in walk(stmt.body)
+    )
 
 
 def _axis_runner(stmt: For) -> AxisRunner | None:
@@ -176,6 +193,10 @@ def _block(stmt: Block) -> Runner:
     def instance(frame: Frame) -> None:
         bound = [(name, binding(frame)) for name, binding in bindings]
         frame.values.update(bound)
+        if frame.empty:
+            if init is not None and reduced:
+                init(frame)
+            return
         if init is not None:
             first: Value = True
             for name in reduced:

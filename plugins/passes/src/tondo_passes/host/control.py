@@ -57,7 +57,16 @@ from tondo.ir import (
 )
 from tondo_passes.host.arena import byte_size
 from tondo_passes.host.places import Memory, Place, Scope, Slot
-from tondo_passes.host.plan_memory import area_name, called, callee_of, inner_name, state_name, trips_name, variables
+from tondo_passes.host.plan_memory import (
+    area_name,
+    called,
+    callee_of,
+    has_state,
+    inner_name,
+    state_name,
+    trips_name,
+    variables,
+)
 
 if TYPE_CHECKING:
     from tondo.ir import Atom, GraphRegion
@@ -163,7 +172,9 @@ class _Loop:
         self._binding = binding
         self._operation = operation
         self._name = callee_of(operation.body)
-        self._state = lowering.planned(scope, state_name(self._name))
+        # A loop without state never asks where it is.
+        has = has_state(operation)
+        self._state = lowering.planned(scope, state_name(self._name)) if has else scope.arena
         self._call = called(operation.body)
         self._decides = operation.body.results[0] in self._call.vars
         triples = zip(binding.vars, operation.body.params[2:], operation.carried, strict=False)

@@ -130,6 +130,13 @@ def called(region: GraphRegion) -> Binding:
     return binding
 
 
+def has_state(loop: LoopRegion) -> bool:
+    """Whether a loop keeps the number of its trip or a condition in memory: its body takes or yields one."""
+    call = called(loop.body)
+    assert isinstance(call.operation, CallGraph)
+    return loop.body.results[0] in call.vars or not set(loop.body.params[:2]).isdisjoint(call.operation.args)
+
+
 def callee_of(region: GraphRegion) -> str:
     """Return the name of the inner function that an outlined region calls."""
     call = called(region).operation
@@ -261,7 +268,8 @@ class _Planner:
     ) -> None:
         name = callee_of(loop.body)
         self._arena(name, position, known, plan)
-        plan.need(Value(state_name(name), Const(ALIGNMENT), position, position))
+        if has_state(loop):
+            plan.need(Value(state_name(name), Const(ALIGNMENT), position, position))
         for var, param in zip(binding.vars, loop.body.params[2:], strict=False):
             if variables(param.type) <= known:
                 size = mul(_size(binding, param), 2)

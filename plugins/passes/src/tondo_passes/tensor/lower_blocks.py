@@ -11,17 +11,21 @@ After::
         C[i] = C[i] + A[i, k]
 
 Iteration variables are replaced by their bindings, a predicate becomes an ``If``, an ``init`` that no schedule has
-decomposed becomes an ``If`` over the first step of the reduction variables. The declared instructions that blocks are
+decomposed becomes an ``If`` over the first step of the reduction variables, or stands before the loops where there may
+be no step at all. The declared instructions that blocks are
 (their attribute ``intrinsic``) stand with their number in the attribute ``intrinsics`` of the function from now on.
 Refuses nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from tondo.arith import Analyzer, Interval
+from tondo.diagnostics import TondoError
 from tondo.ir import (
     Attrs,
     Block,
@@ -39,7 +43,8 @@ from tondo.ir import (
 )
 from tondo.ir import If as IfStmt
 from tondo_passes.tensor.each import TensorPass
-from tondo_schedule.tree import INTRINSIC
+from tondo_schedule.primitives.decompose_reduction import apply as decompose_reduction
+from tondo_schedule.tree import INTRINSIC, block_place, uses
 
 if TYPE_CHECKING:
     from tondo.ir import Node
@@ -53,10 +58,33 @@ class LowerBlocks(TensorPass):
 
     def apply(self, function: TensorFunction) -> TensorFunction:
         """Return ``function`` without blocks."""
-        body = _lower(function.body)
+        body = _lower(_started(function).body)
         used = _intrinsics(function.body)
         attrs = function.attrs.with_(intrinsics=Attrs(used)) if used else function.attrs
         return TensorFunction(function.name, function.params, body, function.outputs, attrs, function.span)
+
+
+def _started(function: TensorFunction) -> TensorFunction:
+    """Return ``function`` with the inits of reductions over what may be nothing before their loops."""
+    for block in [item for item in walk(function.body) if isinstance(item, Block)]:
+        reduced = [it for it in block.iters if it.kind == "reduction"]
+        if block.init is None or all(_is_positive(it.extent) for it in reduced):
+            continue
+        loops = block_place(function, block.name, "lower_blocks").loops
+        outer = next((loop for loop in loops if any(uses(it.binding, loop.var) for it in reduced)), None)
+        if outer is not None:
+            with contextlib.suppress(TondoError):  # tiles that overlap inside are never of nothing
+                function, _ = decompose_reduction(function, block.name, outer.var)
+    return function
+
+
+def _is_positive(extent: Expr) -> bool:
+    """Whether ``extent`` is at least 1 for all dimensions, each of which is."""
+    if isinstance(extent, Const):
+        return int(extent.value) > 0
+    known = Analyzer({item: Interval(1, None) for item in walk(extent) if isinstance(item, Var)})
+    low = known.bounds(extent).low
+    return low is not None and low >= 1
 
 
 def _intrinsics(body: Stmt) -> dict[str, int]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from onnx import ValueInfoProto
+
 from tondo.ir import BOOL, Expr, GraphRegion, IfRegion, TensorType
 from tondo_onnx.build.dims import plain
 from tondo_onnx.build.values import Value
@@ -55,10 +57,16 @@ def _loop(site: Site) -> tuple[Value, ...]:
 
     def body(turn: Value, alive: Value, state: Sequence[Value]) -> Trip:
         goes_on, *results = site.inline(graph, (turn, alive, *state))
-        return Trip(site.cast(goes_on, BOOL), results[: len(first)], results[len(first) :])
+        declared = [_declared(value) for value in graph.output[1 + len(first) :]]
+        return Trip(site.cast(goes_on, BOOL), results[: len(first)], results[len(first) :], declared)
 
     finals, stacks = loop(site, site.optional(0), site.optional(1), first, body)
     return (*finals, *stacks)
+
+
+def _declared(value: ValueInfoProto) -> list[int | None]:
+    """Return the sizes that a graph declares for a result."""
+    return [dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim]
 
 
 def _scan(site: Site) -> tuple[Value, ...]:

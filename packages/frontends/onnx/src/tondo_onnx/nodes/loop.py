@@ -15,11 +15,16 @@ from tondo_onnx.nodes.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """What one trip yields: whether to go on, the carried values, the scanned ones."""
+    """What one trip yields: whether to go on, the carried values, the scanned ones.
+
+    ``declared`` are the sizes of the scanned values that the model declares (None: it does not). Where the shape of a
+    scanned value could change from trip to trip, these are taken and checked at run time.
+    """
 
     goes_on: Value | None
     carried: Sequence[Value]
     scanned: Sequence[Value]
+    declared: Sequence[Sequence[int | None]] = ()
 
 
 Body: TypeAlias = Callable[[Value, Value, Sequence[Value]], Trip]
@@ -102,15 +107,29 @@ class _Making:
             alive.elements = np.array(True)
             trip = self.body(turn, alive, state)
             goes_on = builder.atom(alive if trip.goes_on is None else trip.goes_on)
-            results = tuple(builder.atom(value) for value in (*trip.carried, *trip.scanned))
+            self.inner = set(site.dims.unknowns[before:])
+            declared = [*trip.declared, *[()] * (len(trip.scanned) - len(trip.declared))]
+            scanned = [self._checked(*pair) for pair in zip(trip.scanned, declared, strict=True)]
+            trip = Trip(trip.goes_on, trip.carried, scanned)
+            results = tuple(builder.atom(value) for value in (*trip.carried, *scanned))
             self.region = GraphRegion(params, tuple(bindings), (goes_on, *results))
             self.trip = trip
-        self.inner = set(site.dims.unknowns[before:])
         if len(trip.carried) != len(self.kinds):
             site.invalid(f"the body yields {len(trip.carried)} carried values instead of {len(self.kinds)}")
         wider = [self._wider(kind, value.type) for kind, value in zip(self.kinds, trip.carried, strict=True)]
         done, self.kinds = wider == self.kinds, wider
         return done
+
+    def _checked(self, value: Value, declared: Sequence[int | None]) -> Value:
+        """Return a scanned value with the declared sizes where its own may change from trip to trip."""
+        if len(declared) != value.rank:
+            return value
+        changing = self.own | self.inner
+        shape = [
+            Const(size) if size is not None and names_in(dim) & changing else dim
+            for dim, size in zip(value.dims, declared, strict=True)
+        ]
+        return self.site.builder.match(value, shape)
 
     def _param(self, hint: str, kind: TensorType) -> Value:
         return self.site.builder.parameter(hint, kind)
