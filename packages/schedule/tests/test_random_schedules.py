@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,11 +14,13 @@ from tondo.diagnostics import TondoError
 from tondo.interp import run_tensor_function
 from tondo.ir import FLOAT32, LOCAL, Compute, For, TensorFunction, TensorType, Var, dims, maximum, walk
 from tondo.target import Intrinsic
-from tondo_schedule import IndexMap, Sampler, Schedule, replay
+from tondo_schedule import IndexMap, Sampler, Schedule, primitives, replay
 from tondo_schedule.testing import made_up_intrinsics
 
 CALM = settings(derandomize=True, deadline=None, max_examples=60)
 INSTRUCTIONS = tuple(made_up_intrinsics().values())
+RARE = frozenset({"tensorize", "merge_axes", "drop_unit_axes"})
+"""Primitives that this function seldom has a place for; tests of their own take care of them."""
 
 
 def dense(m: int, n: int, k: int) -> tuple[TensorFunction, list[np.ndarray]]:
@@ -26,7 +29,8 @@ def dense(m: int, n: int, k: int) -> tuple[TensorFunction, list[np.ndarray]]:
     a = builder.input("A", TensorType(dims((m, k)), FLOAT32))
     b = builder.input("B", TensorType(dims((k, n)), FLOAT32))
     scaled = builder.compute("S", (m, k), lambda i, r: a[i, r] * 2.0)
-    total = builder.reduce("T", (m, n), (k,), lambda i, j, r: scaled[i, r] * b[r, j])
+    moved = builder.compute("M", (m, k), lambda i, r: scaled[i, r] + 1.0)
+    total = builder.reduce("T", (m, n), (k,), lambda i, j, r: moved[i, r] * b[r, j])
     positive = builder.compute("U", (m, n), lambda i, j: maximum(total[i, j], 0.0))
     output = builder.reduce("O", (n,), (m,), lambda j, i: positive[i, j])
     rng = np.random.default_rng(m * 100 + n * 10 + k)
@@ -35,11 +39,11 @@ def dense(m: int, n: int, k: int) -> tuple[TensorFunction, list[np.ndarray]]:
 
 
 def wanted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.maximum((2 * a) @ b, 0).sum(0)
+    return np.maximum((2 * a + 1) @ b, 0).sum(0)
 
 
-def step(schedule: Schedule, data: st.DataObject) -> None:
-    """Take one random step; its arguments exist, whether it is legal is for the primitive to say."""
+def steps_of(schedule: Schedule, data: st.DataObject) -> dict[str, Callable[[], object]]:
+    """Return a step for each primitive; its arguments exist, whether it is legal is for the primitive to say."""
     loops = [item.var for item in walk(schedule.function.body) if isinstance(item, For)]
     loop, other = data.draw(st.sampled_from(loops)), data.draw(st.sampled_from(loops))
     block = data.draw(st.sampled_from(schedule.blocks))
@@ -50,7 +54,7 @@ def step(schedule: Schedule, data: st.DataObject) -> None:
     axes = schedule.block(block).iters
     axis, following = data.draw(st.sampled_from(axes)).var, data.draw(st.sampled_from(axes)).var
     instruction = data.draw(st.sampled_from(INSTRUCTIONS))
-    steps: dict[str, Callable[[], object]] = {
+    return {
         "split": lambda: schedule.split(loop, number, "shift" if number % 2 else "predicate"),
         "partition": lambda: schedule.partition(loop, number),
         "fuse": lambda: schedule.fuse(loop, other),
@@ -84,14 +88,21 @@ def step(schedule: Schedule, data: st.DataObject) -> None:
         "split_axis": lambda: schedule.split_axis(block, axis, number),
         "specialize": lambda: schedule.specialize((block,), loop.name, number),
     }
-    name = data.draw(st.sampled_from(sorted(steps)))
+
+
+def step(schedule: Schedule, data: st.DataObject, name: str | None = None) -> bool:
+    """Take one random step, of the primitive ``name`` if one is given; return whether it was legal."""
+    steps = steps_of(schedule, data)
+    chosen = name or data.draw(st.sampled_from(sorted(steps)))
     saved = schedule.checkpoint()
     try:
-        steps[name]()
+        steps[chosen]()
     except TondoError as error:
         if error.code != "TND-B003":
             raise
         schedule.rollback(saved)
+        return False
+    return True
 
 
 def _instruction(schedule: Schedule, loop: Var, other: Var, instruction: Intrinsic) -> None:
@@ -116,3 +127,35 @@ def test_random_legal_schedules(data: st.DataObject, sizes: tuple[int, int, int]
     (result,) = run_tensor_function(schedule.function, arrays)
     np.testing.assert_array_equal(result, wanted(*arrays), err_msg=json.dumps(schedule.trace))
     assert replay(function, json.loads(json.dumps(schedule.trace)), intrinsics=INSTRUCTIONS) == schedule.function
+
+
+@pytest.mark.parametrize("name", sorted(primitives.__all__))
+def test_each_primitive_keeps_the_result(name: str) -> None:
+    legal: list[bool] = []
+
+    @settings(derandomize=True, deadline=None, max_examples=12, database=None)
+    @given(data=st.data(), sizes=st.tuples(st.integers(2, 5), st.integers(2, 5), st.integers(2, 5)))
+    def check(data: st.DataObject, sizes: tuple[int, int, int]) -> None:
+        function, arrays = dense(*sizes)
+        schedule = Schedule(function, chooser=Sampler(sum(sizes)))
+        for _ in range(data.draw(st.integers(0, 2))):
+            step(schedule, data)
+        tries = (name, "tensorize tile") if name == "tensorize" else (name,) * 4
+        taken = [step(schedule, data, item) for item in tries]
+        legal.append(any(taken))
+        (result,) = run_tensor_function(schedule.function, arrays)
+        np.testing.assert_array_equal(result, wanted(*arrays), err_msg=json.dumps(schedule.trace))
+        trace = json.loads(json.dumps(schedule.trace))
+        assert replay(function, trace, intrinsics=INSTRUCTIONS) == schedule.function
+
+    check()
+    assert any(legal) or name in RARE, f"no random use of {name} was legal"
+
+
+def test_the_steps_are_all_primitives() -> None:
+    @settings(derandomize=True, max_examples=1, database=None)
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        assert set(steps_of(Schedule(dense(2, 2, 2)[0]), data)) == {*primitives.__all__, "tensorize tile"}
+
+    check()
