@@ -177,6 +177,20 @@ def test_memory_stays_flat_over_random_shapes(axpy: Session) -> None:
     assert len(axpy._plans) <= 32
 
 
+def test_the_arena_of_a_large_call_goes_when_its_shapes_are_forgotten(axpy: Session) -> None:
+    a, b = arrays(100_000)
+    axpy(a, b)
+    assert [arena.size for arena in axpy._arenas] == [400_000]
+    for n in range(1, 32):
+        axpy(a[:n], b[:n])
+    assert [arena.size for arena in axpy._arenas] == [400_000]
+    for n in range(32, 64):
+        axpy(a[:n], b[:n])
+    assert [arena.size for arena in axpy._arenas] <= [4 * 63]
+    axpy.close()
+    assert axpy._arenas == []
+
+
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
@@ -188,9 +202,10 @@ def test_threads_share_one_session(axpy: Session) -> None:
             a, b = arrays(int(rng.integers(1, 300)), seed)
             np.testing.assert_array_equal(axpy(a, b), expected(a, b))
 
-    with ThreadPoolExecutor(8) as executor:
-        list(executor.map(work, range(8)))
+    with ThreadPoolExecutor(12) as executor:
+        list(executor.map(work, range(12)))
     assert len(axpy._arenas) <= 8
+    assert all(len(plan.idle) <= 8 for plan in axpy._plans.values())
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)

@@ -2,7 +2,8 @@
 
 A call checks the inputs, finds the plan of their shapes (cached), takes an idle frame and an idle arena, writes the
 data pointers and calls the entry function once. Calls from several threads run side by side, each with a frame and
-an arena of its own. Inputs are read in place when row-major and aligned to their element size, and copied otherwise.
+an arena of its own; a few of them, none larger than what the remembered shapes need, wait for the next calls. Inputs
+are read in place when row-major and aligned to their element size, and copied otherwise.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 MAX_PLANS = 32
 """How many sets of input shapes a session remembers."""
+MAX_IDLE = 8
+"""How many arenas, and frames of one set of input shapes, a session keeps between calls: as many run at once."""
 
 _BYTE = dtype_of("uint8").numpy
 CLOCK = "tondo_clock_ns"
@@ -91,6 +94,7 @@ class Session:
         self._lock = threading.Lock()
         self._plans: OrderedDict[tuple[tuple[int, ...], ...], Plan] = OrderedDict()
         self._arenas: list[_Arena] = []
+        self._largest = 0
         self._in_flight = 0
         self._closed = False
         self._profile: Profile | None = None
@@ -322,10 +326,10 @@ class Session:
         with self._lock:
             if self._closed:
                 fail("TND-R003", f"the session of '{self.name}' is closed", help="load the model again")
-            plan = self._plans.setdefault(shapes, plan)
+            if shapes not in self._plans:
+                self._remember(shapes, plan)
+            plan = self._plans[shapes]
             self._plans.move_to_end(shapes)
-            if len(self._plans) > MAX_PLANS:
-                self._plans.popitem(last=False)
             frame = plan.idle.pop() if plan.idle else None
             arena = self._arenas.pop() if self._arenas else None
             self._in_flight += 1
@@ -339,14 +343,22 @@ class Session:
             raise
         return plan, frame, arena
 
+    def _remember(self, shapes: tuple[tuple[int, ...], ...], plan: Plan) -> None:
+        """Keep ``plan``; arenas that only forgotten plans need do not stay either."""
+        self._plans[shapes] = plan
+        if len(self._plans) > MAX_PLANS:
+            self._plans.popitem(last=False)
+        self._largest = max(known.workspace for known in self._plans.values())
+        self._arenas = [arena for arena in self._arenas if arena.size <= self._largest]
+
     def _release(self, plan: Plan, frame: Frame | None, arena: _Arena | None) -> None:
         with self._lock:
             self._in_flight -= 1
             unload = self._closed and self._in_flight == 0
             if not self._closed:
-                if frame is not None:
+                if frame is not None and len(plan.idle) < MAX_IDLE:
                     plan.idle.append(frame)
-                if arena is not None:
+                if arena is not None and arena.size <= self._largest and len(self._arenas) < MAX_IDLE:
                     self._arenas.append(arena)
         if unload:
             self._code.close()
