@@ -34,7 +34,7 @@ from tondo.ir import (
 from tondo.passes import Miss
 from tondo.passes.rule import RecordedChoices
 from tondo.target import Caches, Target
-from tondo_cpu.chain.plan import Plan, chunks_of, rows_of, tiles_of
+from tondo_cpu.chain.plan import Plan, chunks_of, keys_of, rows_of, tiles_of
 from tondo_cpu.chain.rule import RowChainRule
 from tondo_cpu.contraction.rule import ContractionRule
 from tondo_cpu.machine import Machine
@@ -212,6 +212,14 @@ def test_numbers_of_rows(queries: int, free: bool) -> None:
     check(Case(batch=1, heads=1, queries=queries, keys=20, depth=2, width=2, mask="full", free=free), WIDE)
 
 
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("width", [3, 8, 11])
+def test_more_keys_than_a_block(free: bool, width: int) -> None:
+    case = Case(batch=1, heads=1, queries=7, keys=70, depth=2, width=width, free=free, transposed=free)
+    assert decisions(case, SMALL).keys < case.keys
+    check(case, SMALL)
+
+
 def test_rows_without_any_key_are_those_of_the_stages_in_turn() -> None:
     case = Case(mask="full")
     arrays = inputs(case)
@@ -270,7 +278,7 @@ def decisions(case: Case, target: Target) -> Plan:
     machine, known = Machine.of(target, FLOAT32), Analyzer()
     tiles = tiles_of(chain, machine, known)
     rows = rows_of(chain, tiles, machine, known)
-    return Plan(rows, *tiles, chunks_of(chain, rows, machine, known), machine.lanes)
+    return Plan(rows, *tiles, chunks_of(chain, rows, machine, known), keys_of(chain, machine, known), machine.lanes)
 
 
 @pytest.mark.parametrize("queries", [4, 6, 7, 40, 128, 197, 512, 4096])

@@ -45,7 +45,7 @@ from tondo.passes import RuleContext
 from tondo_cpu.chain.frame import Frame, loop
 from tondo_cpu.chain.pack import pack
 from tondo_cpu.chain.plan import FEW_ROWS, Plan, constant
-from tondo_cpu.chain.products import across, results, scores, single_scores
+from tondo_cpu.chain.products import Blocks, across, results, scores, single_scores
 from tondo_cpu.chain.rows import memory_of, row_of
 from tondo_cpu.contraction.tile import Tile
 from tondo_schedule.facts import RowChain
@@ -111,12 +111,25 @@ class _Kernel:
         width = constant(self._known, chain.width.extent)
         assert width is not None
 
+        blocks = self._blocks(width)
+
         def strip(frame: Frame) -> Stmt:
             row = frame.fresh("row")
             middle = loop(row, frame.count, row_of(frame, row))
-            return seq(scores(frame, plan.scores, packed), middle, results(frame, plan.results, width))
+            last = results(frame, plan.results, width, blocks)
+            return seq(scores(frame, plan.scores, packed), middle, last)
 
         return seq(packed.body, self._chunks(plan.rows, padded, strip))
+
+    def _blocks(self, width: int) -> Blocks | None:
+        """Return the blocks of keys, None if a single one has all."""
+        plan, columns = self._plan, constant(self._known, self._chain.column.extent)
+        if columns is not None and columns <= plan.keys:
+            return None
+        shape = (Const(plan.chunks), Const(plan.rows), Const(width))
+        sums = Buffer(self._names("sums"), shape, self._chain.last.output.dtype)
+        self._local.append(sums)
+        return Blocks(plan.keys, sums)
 
     def _single(self) -> Stmt:
         plan, width = self._plan, constant(self._known, self._chain.width.extent)

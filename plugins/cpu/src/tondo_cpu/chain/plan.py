@@ -29,6 +29,7 @@ class Plan:
         scores: register tile of the first contraction.
         results: register tile of the last one.
         chunks: iterations of the parallel loop, at most; each has scratch memory of its own.
+        keys: columns of the strip whose values stay in the second cache while all rows of the strip are summed.
         lanes: elements of a vector.
     """
 
@@ -36,6 +37,7 @@ class Plan:
     scores: Tile
     results: Tile
     chunks: int
+    keys: int
     lanes: int
 
     @property
@@ -75,6 +77,15 @@ def rows_of(chain: RowChain, tiles: tuple[Tile, Tile], machine: Machine, known: 
         return computed / (2 * total) + 0.5 * step / size
 
     return min(fitting, key=waste)
+
+
+def keys_of(chain: RowChain, machine: Machine, known: Analyzer) -> int:
+    """Return the columns of the strip whose values take a sixteenth of the second cache.
+
+    Rows of values are often a large power of two apart, which leaves them only a part of its sets.
+    """
+    width = constant(known, chain.width.extent) or 1
+    return max(64, machine.l2 // 16 // (width * chain.last.output.dtype.bytes) // 16 * 16)
 
 
 def chunks_of(chain: RowChain, rows: int, machine: Machine, known: Analyzer) -> int:

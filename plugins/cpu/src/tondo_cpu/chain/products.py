@@ -6,9 +6,10 @@
         for k:  rows x vectors x lanes           accumulators += query * key
         strip = accumulators
 
-    for panels, row tiles:                       accumulators = 0
+    for blocks of j, panels, row tiles:          accumulators = sums so far
         for j:  rows x vectors x lanes           accumulators += strip * value
-        result = what follows of the accumulators
+        sums so far = accumulators
+    result = what follows of the sums
 
 Rows behind the last one are computed as the last one again. Columns behind the last one are those of the padding of
 packed keys, and of no consequence.
@@ -17,6 +18,7 @@ packed keys, and of no consequence.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from tondo.ir import (
     LOCAL,
@@ -33,8 +35,10 @@ from tondo.ir import (
     add,
     ceildiv,
     floordiv,
+    minimum,
     mul,
     seq,
+    sub,
 )
 from tondo_cpu.chain.frame import Frame, clamped, loop, product_of, store, with_loads
 from tondo_cpu.chain.pack import Packed
@@ -62,45 +66,108 @@ def scores(frame: Frame, tile: Tile, packed: Packed) -> Stmt:
     return loop(panel, ceildiv(chain.column.extent, packed.panel), body)
 
 
-def results(frame: Frame, tile: Tile, width: int) -> Stmt:
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Columns of the strip taken in turn, so that their values stay in a near cache for all rows.
+
+    Attributes:
+        keys: columns of a block.
+        sums: memory of the sums so far, per chunk, row and column of the result.
+    """
+
+    keys: int
+    sums: Buffer
+
+
+def results(frame: Frame, tile: Tile, width: int, blocks: Blocks | None = None) -> Stmt:
     """Return the last contraction from the strip, with what follows it; ``width`` columns in all."""
+    extent = frame.chain.column.extent
+    if blocks is None:
+        return _all_columns(frame, tile, width, _Keys(Const(0), extent, None))
+    turn = frame.fresh("turn")
+    first = mul(turn, blocks.keys)
+    keys = _Keys(first, minimum(blocks.keys, sub(extent, first)), blocks.sums)
+    body = loop(turn, ceildiv(extent, blocks.keys), _all_columns(frame, tile, width, keys))
+    row, lane = frame.fresh("row"), frame.fresh("lane")
+
+    def last(column: Expr) -> Stmt:
+        total = Load(blocks.sums, (frame.chunk, row, column))
+        return following(frame, _point(frame, row, column), total)
+
+    vector = frame.fresh("vector")
+    parts: list[Stmt] = []
+    if width // frame.lanes:
+        step = loop(lane, frame.lanes, last(add(mul(vector, frame.lanes), lane)), "vectorized")
+        parts.append(loop(vector, width // frame.lanes, step))
+    if width % frame.lanes:
+        lane = frame.fresh("lane")
+        parts.append(loop(lane, width % frame.lanes, last(add(Const(width - width % frame.lanes), lane))))
+    return seq(body, loop(row, frame.count, seq(*parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The columns of the strip from ``first`` on, ``count`` in all; ``sums`` holds the sum of those before."""
+
+    first: Expr
+    count: Expr
+    sums: Buffer | None
+
+
+def _all_columns(frame: Frame, tile: Tile, width: int, keys: _Keys) -> Stmt:
+    """Return the sum over ``keys`` for all columns of the result."""
     full = tile.vectors * frame.lanes
     parts: list[Stmt] = []
     panels, rest = divmod(width, full)
     if panels:
         panel = frame.fresh("part")
-        parts.append(loop(panel, panels, _results(frame, tile, mul(panel, full), None)))
+        parts.append(loop(panel, panels, _results(frame, tile, mul(panel, full), None, keys)))
     if rest // frame.lanes:
-        parts.append(_results(frame, Tile(tile.rows, rest // frame.lanes), Const(panels * full), None))
+        parts.append(_results(frame, Tile(tile.rows, rest // frame.lanes), Const(panels * full), None, keys))
     if rest % frame.lanes:
-        parts.append(_results(frame, Tile(tile.rows, 1), Const(width - rest % frame.lanes), width))
+        parts.append(_results(frame, Tile(tile.rows, 1), Const(width - rest % frame.lanes), width, keys))
     return seq(*parts)
 
 
-def _results(frame: Frame, tile: Tile, begin: Expr, limit: int | None) -> Stmt:
+def _point(frame: Frame, row: Expr, column: Expr) -> dict[Var, Expr]:
+    """Return the values of the spatial variables of the last contraction."""
+    values = {it.var: value for it, value in zip(frame.chain.rows, frame.at(row), strict=True)}
+    return values | {frame.chain.width.var: column}
+
+
+def _results(frame: Frame, tile: Tile, begin: Expr, limit: int | None, keys: _Keys) -> Stmt:
     """Return the columns of the result from ``begin`` on; those from ``limit`` on do not exist."""
     chain, stage = frame.chain, frame.chain.last
     block, column = frame.fresh("block"), frame.fresh("column")
     rows_load = next(load for load in _operands(stage) if load != chain.values)
 
-    def point(row: Expr, lane: Expr) -> dict[Var, Expr]:
-        rows = frame.at(clamped(row, frame.count))
-        values = {it.var: value for it, value in zip(chain.rows, rows, strict=True)}
-        return values | {chain.width.var: add(begin, lane), chain.column.var: column}
-
     def product(row: Expr, lane: Expr) -> Expr:
-        at = point(row, lane)
-        loads: dict[Load, Expr] = {rows_load: frame.place(rows_load.buffer, clamped(row, frame.count), column)}
+        key = add(keys.first, column)
+        at = _point(frame, clamped(row, frame.count), add(begin, lane)) | {chain.column.var: key}
+        loads: dict[Load, Expr] = {rows_load: frame.place(rows_load.buffer, clamped(row, frame.count), key)}
         if limit is not None:
             indices = tuple(with_loads(index, {}, at) for index in chain.values.indices)
             loads[chain.values] = Load(chain.values.buffer, indices, add(begin, lane) < limit)
         return with_loads(product_of(stage), loads, at)
 
+    def kept(row: Expr, lane: Expr) -> Load:
+        assert keys.sums is not None
+        return Load(keys.sums, (frame.chunk, clamped(row, frame.count), add(begin, lane)))
+
     def finish(row: Expr, lane: Expr, value: Expr) -> Stmt:
-        made: Stmt = following(frame, point(row, lane), value)
+        made: Stmt
+        if keys.sums is None:
+            made = following(frame, _point(frame, clamped(row, frame.count), add(begin, lane)), value)
+        else:
+            made = store(kept(row, lane), value)
         return made if limit is None else If(add(begin, lane) < limit, made)
 
-    body = _tile(frame, stage, tile, block, [(column, chain.column.extent)], product, finish)
+    def before(row: Expr, lane: Expr, cell: Load) -> Stmt:
+        made: Stmt = store(cell, kept(row, lane))
+        return made if limit is None else If(add(begin, lane) < limit, made)
+
+    again = None if keys.sums is None else (keys.first > 0, before)
+    body = _tile(frame, stage, tile, block, [(column, keys.count)], product, finish, again)
     return loop(block, ceildiv(frame.count, tile.rows), body)
 
 
@@ -127,11 +194,18 @@ def _tile(
     depth: Sequence[tuple[Var, Expr]],
     product: Callable[[Expr, Expr], Expr],
     finish: Callable[[Expr, Expr, Expr], Stmt],
+    again: tuple[Expr, Callable[[Expr, Expr, Load], Stmt]] | None = None,
 ) -> Stmt:
-    """Return one register tile: rows from ``block * tile.rows`` on; lanes count from the first column of the tile."""
+    """Return one register tile: rows from ``block * tile.rows`` on; lanes count from the first column of the tile.
+
+    The accumulators start from zero, or on the condition of ``again`` (after that) from what this sets them to.
+    """
     dtype = stage.output.dtype
     shape = (Const(tile.rows), Const(tile.vectors * frame.lanes))
     own = Buffer(frame.names("accumulators"), shape, dtype, LOCAL)
+
+    def at(row: Expr) -> Expr:
+        return add(mul(block, tile.rows), row)
 
     def over(statement: Callable[[Expr, Expr, Load], Stmt]) -> Stmt:
         row, vector, lane = frame.fresh("row"), frame.fresh("vector"), frame.fresh("lane")
@@ -141,10 +215,10 @@ def _tile(
         body = body if tile.vectors == 1 else loop(vector, tile.vectors, body, "unrolled")
         return body if tile.rows == 1 else loop(row, tile.rows, body, "unrolled")
 
-    def at(row: Expr) -> Expr:
-        return add(mul(block, tile.rows), row)
-
     start = over(lambda _row, _lane, cell: store(cell, Const(0, dtype)))
+    if again is not None:
+        condition, initial = again
+        start = seq(start, If(condition, over(lambda row, lane, cell: initial(at(row), lane, cell))))
     step = over(lambda row, lane, cell: store(cell, add(cell, product(at(row), lane))))
     for var, extent in reversed(depth):
         step = loop(var, extent, step)

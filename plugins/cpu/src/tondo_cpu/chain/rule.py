@@ -14,7 +14,7 @@ from tondo.ir import Expr, TensorFunction
 from tondo.passes import Miss, RuleContext
 from tondo.target import Target
 from tondo_cpu.chain.kernel import kernel
-from tondo_cpu.chain.plan import Plan, chunks_of, constant, rows_of, tiles_of
+from tondo_cpu.chain.plan import Plan, chunks_of, constant, keys_of, rows_of, tiles_of
 from tondo_cpu.machine import Machine
 from tondo_cpu.strides import is_unit, stride_of
 from tondo_schedule import Schedule
@@ -44,7 +44,8 @@ class RowChainRule:
         tiles = tiles_of(chain, machine, known)
         prior = rows_of(chain, tiles, machine, known)
         rows = context.choose("rows", (8, 16, 24, 32, 48, 64, 96), prior=prior)
-        plan = Plan(rows, *tiles, chunks_of(chain, rows, machine, known), machine.lanes)
+        chunks, keys = chunks_of(chain, rows, machine, known), keys_of(chain, machine, known)
+        plan = Plan(rows, *tiles, chunks, keys, machine.lanes)
         return kernel(function, chain, plan, context, known, dots=_dots(chain, known))
 
 
