@@ -12,7 +12,22 @@ from hypothesis import strategies as st
 
 from tondo.diagnostics import TondoError
 from tondo.interp import run_tensor_function
-from tondo.ir import FLOAT32, INT8, INT32, Block, Compute, IRModule, TensorFunction, TensorType, Var, cast, dims, walk
+from tondo.ir import (
+    FLOAT32,
+    INT8,
+    INT32,
+    Block,
+    Compute,
+    Const,
+    IRModule,
+    TensorFunction,
+    TensorType,
+    Var,
+    cast,
+    dims,
+    substitute,
+    walk,
+)
 from tondo.passes.verify import verify
 from tondo.script import parse, script
 from tondo.target import LlvmCall
@@ -254,3 +269,40 @@ def test_bytes_in_products_of_int32() -> None:
     (result,) = run_tensor_function(schedule.function, [x, y])
     plain = y.transpose(1, 3, 0, 2).reshape(8, 16)
     np.testing.assert_array_equal(result, x.astype(np.int32) @ plain.astype(np.int32))
+
+
+def test_an_emission_learns_how_far_rows_lie_apart() -> None:
+    one = INSTRUCTIONS["double4"]
+    text = """
+@tensor_function
+def rows(a: Buffer((4, 4), "float32"), b: Buffer((4, 4), "float32")):
+    for i in serial(0, 4):
+        for j in serial(0, 4):
+            with block("rows"):
+                vi = spatial(4, i)
+                vj = spatial(4, j)
+                reads(a[vi, vj])
+                writes(b[vi, vj])
+                b[vi, vj] = a[vi, vj]
+
+@tensor_function
+def rows_emitted(apart: "int64", a: Buffer((4, 4), "float32"), b: Buffer((4, 4), "float32")):
+    for i in unrolled(0, 4):
+        b[i, ramp(0, 1, 4)] = a[i, ramp(0, 1, 4)] * broadcast(cast("float32", apart), 4)
+"""
+    functions = parse(text).functions
+    semantics, emitted = functions["rows"], functions["rows_emitted"]
+    assert isinstance(semantics, TensorFunction)
+    assert isinstance(emitted, TensorFunction)
+    a, b = emitted.buffers
+    strided = replace(a, strides=(Var("apart"), Const(1)))
+    emission = replace(emitted, params=(strided, b), body=substitute(emitted.body, None, {a: strided}))
+    operands = tuple(replace(operand, shape=(4, 4), strides=(None, 1)) for operand in one.operands)
+    rows = replace(one, name="rows", semantics=semantics, operands=operands, emission=emission)
+    builder = Compute("copy")
+    x = builder.input("X", TensorType(dims((8, 12)), FLOAT32))
+    schedule = Schedule(builder.build(builder.compute("Y", (8, 12), lambda i, j: x[i, j])))
+    _, inner = schedule.tile(schedule.loops("Y"), (4, 4))
+    schedule.tensorize(inner[0], rows)
+    (result,) = run_tensor_function(schedule.function, [values(8, 12)])
+    np.testing.assert_array_equal(result, values(8, 12) * 12)  # rows of X lie 12 elements apart

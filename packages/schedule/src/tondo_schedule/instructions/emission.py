@@ -56,16 +56,17 @@ def inlined(intrinsic: Intrinsic, windows: Mapping[str, Window], fresh: Callable
     names = [operand.name for operand in intrinsic.operands]
     local = {name: fresh(f"{name}_operand") for name in names}
     made = rename(function, lambda name: local.get(name) or fresh(name))
-    places = {buffer: windows[name] for name, buffer in zip(names, made.buffers, strict=True)}
+    places = {buffer.name: windows[name] for name, buffer in zip(names, made.buffers, strict=True)}
     values: dict[Var, Expr] = {}
-    for buffer, window in places.items():
+    for buffer in made.buffers:
+        window = places[buffer.name]
         for dim, stride in enumerate(buffer.strides or ()):
             if isinstance(stride, Var):
                 values[stride] = window.stride(dim)
 
     def change(item: Node) -> Node:
-        if isinstance(item, (Load, Store)) and item.buffer in places:
-            window = places[item.buffer]
+        if isinstance(item, (Load, Store)) and item.buffer.name in places:
+            window = places[item.buffer.name]
             return replace(item, buffer=window.buffer, indices=placed(window, item.indices))
         return item
 
