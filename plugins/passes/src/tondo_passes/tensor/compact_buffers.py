@@ -260,17 +260,25 @@ def _touched(buffer: Buffer, body: Stmt, ranges: LoopRanges) -> list[tuple[Expr,
     lows: list[list[Expr]] = [[] for _ in buffer.shape]
     highs: list[list[Expr]] = [[] for _ in buffer.shape]
     analyzer = ranges.analyzer
+    known: dict[tuple[Expr, tuple[For, ...]], tuple[Expr | None, Expr | None]] = {}
     for indices, inside in dict.fromkeys(_accesses(buffer, body, ())):
-        variables = {loop.var: (loop.begin, loop.extent) for loop in inside}
         for dim, index in enumerate(indices):
-            first, last = _ends(index)
-            lowest = None if first is None else project(first, variables, analyzer)
-            highest = None if last is None else project(last, variables, analyzer)
-            low = Const(0) if lowest is None else lowest[0]
-            high = buffer.shape[dim] - 1 if highest is None else highest[1]
-            lows[dim].append(low)
-            highs[dim].append(high)
+            key = (index, inside)
+            if key not in known:
+                known[key] = _reach(index, inside, analyzer)
+            low, high = known[key]
+            lows[dim].append(Const(0) if low is None else low)
+            highs[dim].append(buffer.shape[dim] - 1 if high is None else high)
     return [_hull(analyzer, low, high, extent) for low, high, extent in zip(lows, highs, buffer.shape, strict=True)]
+
+
+def _reach(index: Expr, inside: tuple[For, ...], analyzer: Analyzer) -> tuple[Expr | None, Expr | None]:
+    """Return the least and the greatest value of ``index`` within the loops ``inside``; None where unknown."""
+    variables = {loop.var: (loop.begin, loop.extent) for loop in inside}
+    first, last = _ends(index)
+    lowest = None if first is None else project(first, variables, analyzer)
+    highest = None if last is None else project(last, variables, analyzer)
+    return None if lowest is None else lowest[0], None if highest is None else highest[1]
 
 
 def _ends(index: Expr) -> tuple[Expr | None, Expr | None]:
@@ -294,9 +302,9 @@ def _minus(index: Expr, low: Expr, analyzer: Analyzer) -> Expr:
 
 def _hull(analyzer: Analyzer, lows: list[Expr], highs: list[Expr], full: Expr) -> tuple[Expr, Expr]:
     low, high = lows[0], highs[0]
-    for other in lows[1:]:
+    for other in dict.fromkeys(lows[1:]):
         low = analyzer.simplify(minimum(low, other))
-    for other in highs[1:]:
+    for other in dict.fromkeys(highs[1:]):
         high = analyzer.simplify(maximum(high, other))
     extent = analyzer.simplify(high - low + 1)
     if not isinstance(extent, Const):
