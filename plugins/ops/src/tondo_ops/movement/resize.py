@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from tondo.ir import (
@@ -27,95 +26,35 @@ from tondo.ir import (
     const,
     intrin,
     logical_or,
-    maximum,
-    minimum,
     select,
 )
-from tondo_ops.support.attributes import choice, extents, flag, floats, number, refuse
-from tondo_ops.support.dims import ZERO, same
+from tondo_ops.movement.antialias import antialiased
+from tondo_ops.movement.resample import COORDINATES, Axis, axes_of_resize, coordinate, crops, inside_of, real
+from tondo_ops.support.attributes import choice, extents, flag, number, refuse
+from tondo_ops.support.dims import same
 from tondo_ops.support.indices import at, replaced
-from tondo_ops.support.typing import count, start, want_numeric, wide
+from tondo_ops.support.typing import agree, count, start, want_float, want_numeric, want_rank, wide
 
-_COORDINATES = (
-    "half_pixel",
-    "half_pixel_symmetric",
-    "pytorch_half_pixel",
-    "align_corners",
-    "asymmetric",
-    "tf_crop_and_resize",
-)
 _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """One resampled axis; ``crop`` is the part of the input to take, as fractions, in the crop mode."""
-
-    axis: int
-    size: Expr
-    result: Expr
-    scale: float | None
-    crop: tuple[float, float]
-
-
-def _axes(call: OpCall, x: TensorType, sizes: Sequence[Expr]) -> list[_Axis]:
-    """Return the axes that change; in the crop mode all that the region of interest cuts as well."""
-    scales = floats(call, "scales") or (None,) * x.rank
-    roi = floats(call, "roi") or (0.0,) * x.rank + (1.0,) * x.rank
-    if len(scales) != x.rank or len(roi) != 2 * x.rank:
-        refuse(call, "attributes 'scales' and 'roi' need an item (two items) per dimension")
-    if any(scale is not None and scale <= 0 for scale in scales):
-        refuse(call, "scales must be positive")
-    crops = choice(call, "coordinates", _COORDINATES, "half_pixel") == "tf_crop_and_resize"
-    result: list[_Axis] = []
-    for axis, (size, wanted) in enumerate(zip(x.dims, sizes, strict=True)):
-        crop = (roi[axis], roi[axis + x.rank]) if crops else (0.0, 1.0)
-        if same(size, wanted) and scales[axis] in {None, 1.0} and crop == (0.0, 1.0):
-            continue
-        result.append(_Axis(axis, size, wanted, scales[axis], crop))
-    return result
-
-
 def _infer(call: OpCall) -> tuple[TensorType, ...]:
-    count(call, 1)
-    (x,) = call.args
+    count(call, 1, 3)
+    x = call.args[0]
     want_numeric(call, x)
+    for length, given in zip((x.rank, 2 * x.rank), call.args[1:], strict=False):
+        want_float(call, given)
+        want_rank(call, given, 1)
+        agree(call, given.dims[0], const(length), "length of the scales or the region")
     sizes = extents(call, "sizes")
     if len(sizes) != x.rank:
         refuse(call, f"attribute 'sizes' has {len(sizes)} items, {x.rank} are needed")
     choice(call, "mode", ("nearest", "linear", "cubic"), "nearest")
     choice(call, "nearest", _NEAREST, "round_prefer_floor")
-    _axes(call, x, sizes)
+    axes_of_resize(call, x, sizes)
+    if flag(call, "antialias", default=False) and len(extents(call, "taps")) != x.rank:
+        refuse(call, "attribute 'taps' needs an item per dimension")
     return (TensorType(sizes, x.dtype),)
-
-
-def _real(value: Expr) -> Expr:
-    return const(value.value, FLOAT32) if isinstance(value, Const) else value.astype(FLOAT32)
-
-
-def _coordinate(call: OpCall, axis: _Axis, position: Expr) -> Expr:
-    """Return the source coordinate of a result position, in float32."""
-    kind = choice(call, "coordinates", _COORDINATES, "half_pixel")
-    place, size, result = position.astype(FLOAT32), _real(axis.size), _real(axis.result)
-    scale = const(axis.scale, FLOAT32) if axis.scale is not None else result / size
-    middle = (place + 0.5) / scale - 0.5
-    single = axis.result.eq(1)
-    match kind:
-        case "asymmetric":
-            return place / scale
-        case "align_corners":
-            return select(single, const(0, FLOAT32), place * (size - 1.0) / maximum(result - 1.0, 1.0))
-        case "pytorch_half_pixel":
-            return select(single, const(0, FLOAT32), middle)
-        case "half_pixel_symmetric":
-            return size * 0.5 * (1.0 - result / (scale * size)) + middle
-        case "tf_crop_and_resize":
-            begin, end = axis.crop
-            alone = (size - 1.0) * (0.5 * (begin + end))
-            step = (size - 1.0) * (end - begin) / maximum(result - 1.0, 1.0)
-            return select(single, alone, (size - 1.0) * begin + place * step)
-        case _:
-            return middle
 
 
 def _rounded(mode: str, value: Expr) -> Expr:
@@ -128,36 +67,34 @@ def _rounded(mode: str, value: Expr) -> Expr:
             return intrin(mode, value)
 
 
-def _clamped(index: Expr, size: Expr) -> Expr:
-    return maximum(minimum(index, size - 1), ZERO)
-
-
-def _factor(call: OpCall, axis: _Axis) -> int | None:
+def _factor(call: OpCall, axis: Axis) -> int | None:
     """Return k if the nearest source of position i is exactly ``i // k``."""
+    if isinstance(axis.scale, Expr):
+        return None
     if not (isinstance(axis.size, Const) and isinstance(axis.result, Const)) or axis.size.value == 0:
         factor = axis.scale if axis.scale is not None and same(axis.result, axis.size * math.floor(axis.scale)) else 0.0
     else:
         factor = axis.result.value / axis.size.value
     if factor < 1 or factor != int(factor) or axis.scale not in {None, factor}:
         return None
-    kind = choice(call, "coordinates", _COORDINATES, "half_pixel")
+    kind = choice(call, "coordinates", COORDINATES, "half_pixel")
     rounding = choice(call, "nearest", _NEAREST, "round_prefer_floor")
     centred = kind == "half_pixel" and rounding in {"round_prefer_floor", "round_prefer_ceil"}
     return int(factor) if centred or (kind == "asymmetric" and rounding == "floor") else None
 
 
-def _place(call: OpCall, rounding: str, item: _Axis, position: Expr) -> Expr:
+def _place(call: OpCall, rounding: str, item: Axis, position: Expr) -> Expr:
     """Return the source position nearest to the source coordinate of a result position."""
-    return _clamped(_rounded(rounding, _coordinate(call, item, position)).astype(INT64), item.size)
+    return inside_of(_rounded(rounding, coordinate(call, item, position)).astype(INT64), item.size)
 
 
-def _outside(call: OpCall, item: _Axis, position: Expr) -> Expr:
+def _outside(call: OpCall, item: Axis, position: Expr) -> Expr:
     """Return whether the source coordinate of a result position lies outside the input."""
-    place = _coordinate(call, item, position)
-    return logical_or(place < 0.0, place > _real(item.size) - 1.0)
+    place = coordinate(call, item, position)
+    return logical_or(place < 0.0, place > real(item.size) - 1.0)
 
 
-def _nearest(call: OpCall, builder: Compute, x: Buffer, out: TensorType, axes: Sequence[_Axis]) -> Buffer:
+def _nearest(call: OpCall, builder: Compute, x: Buffer, out: TensorType, axes: Sequence[Axis]) -> Buffer:
     rounding = choice(call, "nearest", _NEAREST, "round_prefer_floor")
     factors = {item.axis: _factor(call, item) for item in axes}
     tables = {
@@ -168,7 +105,7 @@ def _nearest(call: OpCall, builder: Compute, x: Buffer, out: TensorType, axes: S
 
     def source(axis: int, position: Expr) -> Expr:
         if axis in tables:
-            return _clamped(at(tables[axis], (position,)), x.shape[axis])
+            return inside_of(at(tables[axis], (position,)), x.shape[axis])
         return position // (factors.get(axis) or 1)
 
     return builder.compute("y", out.dims, lambda *i: at(x, [source(axis, position) for axis, position in enumerate(i)]))
@@ -189,14 +126,14 @@ def _weights(call: OpCall, fraction: Expr) -> list[Expr]:
     return [far(fraction + 1.0), near(fraction), near(1.0 - fraction), far(2.0 - fraction)]
 
 
-def _interpolated(call: OpCall, builder: Compute, x: Buffer, item: _Axis) -> Buffer:
+def _interpolated(call: OpCall, builder: Compute, x: Buffer, item: Axis) -> Buffer:
     """Return ``x`` resampled along one axis."""
     axis, size = item.axis, item.size
     lower = builder.compute(
-        f"lower{axis}", (item.result,), lambda *i: intrin("floor", _coordinate(call, item, i[0])).astype(INT64)
+        f"lower{axis}", (item.result,), lambda *i: intrin("floor", coordinate(call, item, i[0])).astype(INT64)
     )
     fraction = builder.compute(
-        f"fraction{axis}", (item.result,), lambda *i: _coordinate(call, item, i[0]) - at(lower, i).astype(FLOAT32)
+        f"fraction{axis}", (item.result,), lambda *i: coordinate(call, item, i[0]) - at(lower, i).astype(FLOAT32)
     )
     cubic = choice(call, "mode", ("nearest", "linear", "cubic"), "nearest") == "cubic"
     excluded = cubic and flag(call, "exclude_outside", default=False)
@@ -211,7 +148,7 @@ def _interpolated(call: OpCall, builder: Compute, x: Buffer, item: _Axis) -> Buf
             whole = sum(weights[1:], weights[0])
             weights = [weight / whole for weight in weights]
         terms = [
-            at(x, replaced(index, axis, _clamped(tap, size))) * weight.astype(x.dtype)
+            at(x, replaced(index, axis, inside_of(tap, size))) * weight.astype(x.dtype)
             for tap, weight in zip(taps, weights, strict=True)
         ]
         return sum(terms[1:], terms[0])
@@ -219,7 +156,7 @@ def _interpolated(call: OpCall, builder: Compute, x: Buffer, item: _Axis) -> Buf
     return builder.compute(f"along{axis}", replaced(x.shape, axis, item.result), value)
 
 
-def _extrapolated(call: OpCall, builder: Compute, y: Buffer, axes: Sequence[_Axis]) -> Buffer:
+def _extrapolated(call: OpCall, builder: Compute, y: Buffer, axes: Sequence[Axis]) -> Buffer:
     """Return ``y`` with the elements replaced whose source lies outside the input."""
     outside = [
         (item.axis, builder.compute(f"outside{item.axis}", (item.result,), partial(_outside, call, item), BOOL))
@@ -237,16 +174,17 @@ def _extrapolated(call: OpCall, builder: Compute, y: Buffer, axes: Sequence[_Axi
 
 def _define(call: OpCall) -> TensorFunction:
     (out,) = _infer(call)
-    builder, (x,) = start(call, "x")
-    axes = _axes(call, call.args[0], out.dims)
+    builder, (x, *given) = start(call, "x", "scales", "roi")
+    axes = axes_of_resize(call, call.args[0], out.dims, *given)
     if choice(call, "mode", ("nearest", "linear", "cubic"), "nearest") == "nearest":
         result = _nearest(call, builder, x, out, axes)
     else:
         work = wide(x.dtype) if x.dtype.is_float else FLOAT32
         result = x if x.dtype == work and axes else builder.compute("wide", x.shape, lambda *i: at(x, i).astype(work))
+        smooth = flag(call, "antialias", default=False)
         for item in axes:
-            result = _interpolated(call, builder, result, item)
-    if choice(call, "coordinates", _COORDINATES, "half_pixel") == "tf_crop_and_resize" and axes:
+            result = (antialiased if smooth else _interpolated)(call, builder, result, item)
+    if crops(call) and axes:
         result = _extrapolated(call, builder, result, axes)
     if result.dtype != out.dtype:
         last = result

@@ -48,7 +48,8 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     agree(call, offset.dims[1], wanted, "channels of the offsets")
     agree(call, x.dims[0], offset.dims[0], "batches")
     agree(call, x.dims[1], tidy(weight.dims[1] * integer(call, "groups", 1)), "channels of the input and the weights")
-    _sizes(call, "strides", 1), _sizes(call, "dilations", 1), _sizes(call, "pads", 0)
+    for name, default in (("strides", 1), ("dilations", 1), ("pads", 0)):
+        _sizes(call, name, default)
     return (TensorType((x.dims[0], weight.dims[0], *offset.dims[2:]), x.dtype),)
 
 

@@ -71,8 +71,7 @@ class Vectors:
         """Return the ``count`` entries of ``shape`` that are kept, in order."""
         if count == 0:
             return ()
-        rank = int(static(shape.dims)[0]) if static(shape.dims) else 0  # pyright: ignore[reportOptionalSubscript]
-        places = self.site.reshape(self.ranks(keep), (1, rank))
+        places = self.site.reshape(self.ranks(keep), (1, *keep.dims))
         wanted = self.site.reshape(self.numbers(range(count)), (count, 1))
         here = self.site.call("logical_and", self.site.call("equal", places, wanted), keep)
         chosen = self.where(here, shape, self.numbers([0]))
