@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 from tondo.ir.attrs import Attrs
-from tondo.ir.buffer import Buffer
+from tondo.ir.buffer import Buffer, Region
 from tondo.ir.dtype import DType
 from tondo.ir.expr import Const, Expr, Var
 from tondo.ir.function import TensorFunction
-from tondo.ir.node import Node, rebuild, rewrite, walk
+from tondo.ir.node import Node, rebuild, rewrite
 from tondo.ir.stmt import Allocate, Block, For, IterVar, Let, Reserve, Stmt, View
 
 N = TypeVar("N", bound=Node)
@@ -60,7 +60,10 @@ def definitions(root: Node) -> tuple[list[Var], list[Buffer], list[str]]:
     variables: list[Var] = []
     buffers: list[Buffer] = []
     blocks: list[str] = []
-    for item in walk(root):
+    pending = [root]
+    while pending:
+        item = pending.pop()
+        pending.extend(child for child in item.children()[::-1] if not isinstance(child, (Expr, Region)))
         if isinstance(item, (For, IterVar, Let)):
             variables.append(item.var)
         elif isinstance(item, (Allocate, Reserve, View)):
