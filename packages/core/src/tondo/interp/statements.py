@@ -138,7 +138,7 @@ def _loop(stmt: For) -> Runner:
             body(frame)
             frame.empty = False
             return
-        if axes is not None and axes.run(frame):
+        if axes is not None and not frame.empty and axes.run(frame):
             return
         first, count = begin(frame), extent(frame)
         if is_array(first) or is_array(count):
