@@ -211,6 +211,18 @@ def test_flipped_bytes_never_crash(tools, changes):
             raise
 
 
+def test_digest_of_bytes_and_of_models_in_memory(tools):
+    frontend = OnnxFrontend()
+    models = [
+        tools.model([tools.node("Add", ["x", "w"], ["y"])], {"x": (F, (4,))}, constants={"w": w})
+        for w in (np.arange(4, dtype=F), np.ones(4, F))
+    ]
+    for form in (lambda model: model, lambda model: model.SerializeToString()):
+        one, other = (frontend.digest(form(model), LoadOptions()) for model in models)
+        assert one == frontend.digest(form(models[0]), LoadOptions())
+        assert one != other
+
+
 def test_digest_follows_model_data_and_options(tools, folder):
     frontend = OnnxFrontend()
     path = _save(folder, _model(tools))

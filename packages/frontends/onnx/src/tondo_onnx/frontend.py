@@ -60,7 +60,7 @@ class OnnxFrontend:
         from tondo_onnx.importer import import_model
         from tondo_onnx.read.files import ModelFiles
 
-        model, place, folder = self._read(source, options)
+        model, place, folder = self._read(source, options)[:3]  # the bytes are not needed any more
         return import_model(model, ModelFiles(folder), options, self.limits, place)
 
     def digest(self, source: object, options: LoadOptions) -> str | None:
@@ -69,21 +69,23 @@ class OnnxFrontend:
         from tondo_onnx.read.files import ModelFiles
         from tondo_onnx.read.texts import check_texts
 
-        model, _, folder = self._read(source, options)
+        model, _, folder, data = self._read(source, options)
         check_texts(model)
-        return digest_of(model, ModelFiles(folder), options)
+        return digest_of(model, data, ModelFiles(folder), options)
 
-    def _read(self, source: object, options: LoadOptions) -> tuple[ModelProto, str, Path | None]:
+    def _read(self, source: object, options: LoadOptions) -> tuple[ModelProto, str, Path | None, bytes | None]:
+        """Return the model, what messages call it, the folder of its files, and the bytes that it was read from."""
         from tondo_onnx.read.model import parse_model, read_file
 
         path = _path_of(source)
         if path is not None:
             data = read_file(path, self.limits)
-            return parse_model(data, str(path)), str(path), path.parent
+            return parse_model(data, str(path)), str(path), path.parent, data
         if isinstance(source, _BYTES):
-            return parse_model(bytes(cast("bytes", source)), "<bytes>"), "<bytes>", options.base
+            data = bytes(cast("bytes", source))
+            return parse_model(data, "<bytes>"), "<bytes>", options.base, data
         if _is_model(source):
-            return source, "<model>", options.base
+            return source, "<model>", options.base, None
         return fail(
             "TND-M001",
             f"a {type(source).__qualname__} is not an ONNX model",

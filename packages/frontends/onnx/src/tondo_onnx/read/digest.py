@@ -18,13 +18,17 @@ _BLOCK_BYTES: Final = 1 << 24
 _MAX_THREADS: Final = 8
 
 
-def digest_of(model: ModelProto, files: ModelFiles, options: LoadOptions) -> str:
+def digest_of(model: ModelProto, data: bytes | None, files: ModelFiles, options: LoadOptions) -> str:
     """Return the SHA-256, in hexadecimal, of all that decides what the model is imported as.
+
+    ``data`` is what the model was read from; None for a model that was made in memory, which is written once more.
 
     Raises:
         TondoError: TND-X001, TND-U006 for external data that cannot be read.
     """
-    state = hashlib.sha256(model.SerializeToString(deterministic=True))
+    state = hashlib.sha256()
+    for block in _blocks(memoryview(model.SerializeToString(deterministic=True) if data is None else data)):
+        state.update(block)
     chosen = (
         sorted(options.inputs.items()),
         sorted(options.dimensions.items()),
@@ -35,9 +39,9 @@ def digest_of(model: ModelProto, files: ModelFiles, options: LoadOptions) -> str
     places = {external_place(tensor)[0] for tensor in _external(model)}
     for place in sorted(places):
         state.update(place.encode())
-        data = files.read(place, 0, None)
-        state.update(str(len(data)).encode())
-        for block in _blocks(data.data):
+        stored = files.read(place, 0, None)
+        state.update(str(len(stored)).encode())
+        for block in _blocks(stored.data):
             state.update(block)
     return state.hexdigest()
 
