@@ -14,6 +14,7 @@ from tondo.ir import (
     FLOAT32,
     INT8,
     INT32,
+    LOCAL,
     Compute,
     IRModule,
     TensorFunction,
@@ -155,12 +156,23 @@ def test_whole_tiles_need_no_copy() -> None:
     assert check(matmul(6, 12, 4), "mma4").copies == ("A_pad",)
 
 
-def test_an_epilogue_stays() -> None:
+def test_an_epilogue_moves_into_the_tiles() -> None:
     builder = Compute("dense")
     a = builder.input("A", TensorType(dims((6, 5)), FLOAT32))
     b = builder.input("B", TensorType(dims((5, 9)), FLOAT32))
     total = builder.reduce("C", (6, 9), (5,), lambda i, j, r: a[i, r] * b[r, j])
-    check(builder.build(builder.compute("O", (6, 9), lambda i, j: maximum(total[i, j], 0.0))), "mma4")
+    function = builder.build(builder.compute("O", (6, 9), lambda i, j: maximum(total[i, j], 0.0)))
+    done = check(function, "mma4")
+    assert done.written is None
+    schedule = Schedule(function)
+    assert auto_tensorize(schedule, "C", [INSTRUCTIONS["mma4"]]) == done
+    schedule.set_scope("C", LOCAL)
+    schedule.reverse_compute_at("O", done.spatial[-1])
+    schedule.parallel(done.spatial[0])
+    assert schedule.loops("O")[: len(done.spatial)] == done.spatial
+    arrays = arrays_for(function)
+    (result,) = run_tensor_function(schedule.function, arrays)
+    np.testing.assert_array_equal(result, np.maximum(arrays[0] @ arrays[1], 0))
 
 
 def test_the_cheapest_assignment_is_taken_unless_another_is_recorded() -> None:
