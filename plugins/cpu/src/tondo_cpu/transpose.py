@@ -18,8 +18,8 @@ from tondo_schedule.facts import Stage
 
 _MOST = 4
 """Elements along each side of a tile; larger ones need more shuffles for each element."""
-_LINE = 64
-"""Bytes of a cache line, which tiles next to each other use up."""
+_STRIP = 256
+"""Bytes read next to each other before the other axis moves on: whole cache lines, a few for the prefetcher."""
 _LEAST = 4
 
 
@@ -74,12 +74,11 @@ def schedule_transposed(schedule: Schedule, stage: Stage, sides: Sides, machine:
     others = [loop for loop in schedule.loops(name) if loop not in {read, write}]
     read_tiles, along = split_tail(schedule, read, sides.read_tile)
     write_tiles, across = split_tail(schedule, write, sides.write_tile)
-    line = _LINE // (sides.read_tile * stage.output.dtype.bytes)
-    around = [*others, read_tiles, write_tiles]
-    several = schedule.extent(write_tiles) != Const(1)
-    if several and line > 1 and schedule.analyzer().prove(schedule.extent(read_tiles) >= line):
-        lines, read_tiles = split_tail(schedule, read_tiles, line)
-        around = [*others, lines, write_tiles, read_tiles]
+    strip = max(1, _STRIP // (sides.read_tile * stage.output.dtype.bytes))
+    around = [*others, write_tiles, read_tiles]
+    if schedule.extent(write_tiles) != Const(1) and schedule.analyzer().prove(schedule.extent(read_tiles) > strip):
+        strips, read_tiles = split_tail(schedule, read_tiles, strip)
+        around = [*others, strips, write_tiles, read_tiles]
     schedule.reorder(*around, across, along)
     schedule.reverse_compute_at(written, around[-1])
     schedule.unroll(across)
