@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tondo.interp import run_tensor_function
-from tondo.ir import FLOAT32, Allocate, Compute, Const, Select, TensorFunction, TensorType, Var, dims, select, walk
+from tondo.ir import FLOAT32, Allocate, Compute, Const, For, Select, TensorFunction, TensorType, Var, dims, select, walk
 from tondo.passes import Miss
 from tondo.passes.rule import RecordedChoices
 from tondo.target import Caches, Target
@@ -108,3 +108,12 @@ def test_the_inside_has_no_condition_on_columns() -> None:
     conditions = [item.condition for item in walk(function.body) if isinstance(item, Select)]
     loops = [{item.name for item in walk(condition) if isinstance(item, Var)} for condition in conditions]
     assert min(len(names) for names in loops) < max(len(names) for names in loops)
+
+
+@pytest.mark.parametrize("size", [7, 14, 56])
+@pytest.mark.parametrize("target", [WIDE, NARROW])
+def test_a_window_of_products_is_written_out_and_no_image_is_copied(target: Target, size: int) -> None:
+    function = lowered(scheduled(windows(size, 64, 1, maximum=False), target))
+    assert memory(function) <= 8 * target.vector_bits // 8
+    unrolled = [item.var.name for item in walk(function.body) if isinstance(item, For) and item.kind == "unrolled"]
+    assert any("_k1" in name for name in unrolled)

@@ -28,6 +28,8 @@ from tondo_schedule.tree import loads_of
 
 _MASKED_BITS = 256
 """Vectors at least this wide come with masked loads."""
+_FEW = 3
+"""Iterations that may all be parts of their own."""
 
 
 def paddings_of(schedule: Schedule, user: Stage, vector: Var, target: Target) -> tuple[str, ...]:
@@ -71,7 +73,9 @@ def _along(stage: Stage, user: Stage, vector: Var) -> bool:
     return all(item != last for item in walk(value.condition))
 
 
-def read_through(schedule: Schedule, block: str, padding: str, around: tuple[Var, ...]) -> int | None:
+def read_through(
+    schedule: Schedule, block: str, padding: str, around: tuple[Var, ...], *, known: bool = False
+) -> int | None:
     """Let ``block`` read what ``padding`` pads, and run the innermost loop that decides where the border is in parts.
 
     Args:
@@ -79,6 +83,7 @@ def read_through(schedule: Schedule, block: str, padding: str, around: tuple[Var
         block: the reader, tiled.
         padding: the stage to do without; its nest is gone afterwards.
         around: the loops around the register tile, outermost first.
+        known: whether the tile is written out so far that the conditions are known in a single iteration.
 
     Returns:
         How many of ``around`` are nested in each other still, outermost first; None if nothing has changed.
@@ -86,7 +91,7 @@ def read_through(schedule: Schedule, block: str, padding: str, around: tuple[Var
     saved = schedule.checkpoint()
     try:
         schedule.compute_inline(padding)
-        place = _in_parts(schedule, block, around)
+        place = _in_parts(schedule, block, around, known=known)
     except TondoError:
         place = None
     if place is None:
@@ -94,10 +99,10 @@ def read_through(schedule: Schedule, block: str, padding: str, around: tuple[Var
     return place
 
 
-def _in_parts(schedule: Schedule, block: str, around: tuple[Var, ...]) -> int | None:
+def _in_parts(schedule: Schedule, block: str, around: tuple[Var, ...], *, known: bool) -> int | None:
     conditions = _conditions(schedule.block(block))
     place = next((i for i in reversed(range(len(around))) if any(_uses(item, around[i]) for item in conditions)), None)
-    inside = None if place is None else _inside(schedule, block, around[place], conditions)
+    inside = None if place is None else _inside(schedule, block, around[place], conditions, known=known)
     if place is None or inside is None:
         return None
     first, end, extent = inside
@@ -129,20 +134,25 @@ def _uses(condition: Expr, loop: Var) -> bool:
     return any(item == loop for item in walk(condition))
 
 
-def _inside(schedule: Schedule, block: str, loop: Var, conditions: list[Expr]) -> tuple[int, int, int] | None:
+def _inside(
+    schedule: Schedule, block: str, loop: Var, conditions: list[Expr], *, known: bool
+) -> tuple[int, int, int] | None:
     """Return the first iteration of ``loop`` away from the border, the one after the last such, and the extent.
 
-    None if there are no such iterations or they are the smaller part.
+    None if there are no such iterations or they are the smaller part. Of a few iterations whose conditions are
+    ``known``, each may be a part of its own.
     """
     extent = schedule.extent(loop)
     if not isinstance(extent, Const):
         return None
     count = int(extent.value)
-    known = schedule.analyzer_at(schedule.loops(block)[-1])
+    if known and count <= _FEW:
+        return int(count > 2), max(1, count - 1), count
+    analyzer = schedule.analyzer_at(schedule.loops(block)[-1])
     own = [item for item in conditions if _uses(item, loop)]
 
     def free(iteration: int) -> bool:
-        return all(known.prove(substitute(item, {loop: Const(iteration, loop.dtype)})) for item in own)
+        return all(analyzer.prove(substitute(item, {loop: Const(iteration, loop.dtype)})) for item in own)
 
     most = count // 2
     first = next((i for i in range(most) if free(i)), None)

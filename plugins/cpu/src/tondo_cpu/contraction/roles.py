@@ -124,6 +124,17 @@ def depth_order(
     return tuple(sorted(axes, key=lambda it: (it.var in channels, channels.get(it.var, 0))))
 
 
+def slides(roles: Roles) -> bool:
+    """Whether both operands are read in vectors and the innermost depth axis moves one of them along the rows.
+
+    Then neighbouring rows read the same vectors: the windows of a depthwise convolution.
+    """
+    if not roles.rows or not roles.depth or not (_has(roles.spread, roles.vector.var) and roles.panel is None):
+        return False
+    row, tap = roles.rows[0].var, roles.depth[-1].var
+    return any({row, tap} <= set(walk(index)) for index in roles.spread.indices)
+
+
 def _has(load: Load, var: Var) -> bool:
     return any(item == var for index in load.indices for item in walk(index))
 

@@ -15,7 +15,7 @@ from tondo.target import Target
 from tondo_cpu.contraction.layout import channels_last
 from tondo_cpu.contraction.merge import merge_rows
 from tondo_cpu.contraction.prepare import prepare
-from tondo_cpu.contraction.roles import Roles, result_order, roles_of
+from tondo_cpu.contraction.roles import Roles, result_order, roles_of, slides
 from tondo_cpu.contraction.schedule import apply_tile, axes_of, constant
 from tondo_cpu.contraction.tile import Tile, best, candidates, even
 from tondo_cpu.contraction.wishes import wishes
@@ -202,6 +202,8 @@ def _tile(
         machine = replace(machine, lanes=min(machine.lanes, 1 << (max(1, columns).bit_length() - 1)))
         vectors = None if columns >= machine.lanes else 1
     widest = None if columns is None or roles.panel is not None else columns // machine.lanes
+    if slides(roles) and widest:
+        vectors = 1
     tiles = candidates(machine, rows, vectors, widest)
     prior = best(machine, rows, columns, tiles)
     options = [(tile.rows, tile.vectors) for tile in tiles]

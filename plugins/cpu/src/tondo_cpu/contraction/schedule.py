@@ -19,13 +19,16 @@ from math import prod
 from tondo.diagnostics import TondoError
 from tondo.ir import Const, IterVar, Var
 from tondo.target import Intrinsic
-from tondo_cpu.contraction.roles import Roles
+from tondo_cpu.contraction.roles import Roles, slides
 from tondo_cpu.contraction.tile import Tile
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
 from tondo_cpu.padding import read_through
 from tondo_cpu.regions import estimate, make_parallel
 from tondo_cpu.vectors import vectorize_inner, whole_vectors
 from tondo_schedule import Schedule
+
+_WIDEST_WINDOW = 7
+"""Taps of a window that are written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Axes:
     outer: tuple[Var, ...]
     rows: tuple[Var, ...]
     depth: tuple[Var, ...]
+    window: Var | None = None
+    """The innermost depth loop if it slides along the rows and both operands are read in vectors."""
 
 
 def axes_of(schedule: Schedule, anchor: str, roles: Roles) -> Axes:
@@ -49,12 +54,15 @@ def axes_of(schedule: Schedule, anchor: str, roles: Roles) -> Axes:
         return binding
 
     rows = tuple(loop(it) for it in roles.rows)
+    depth = tuple(loop(it) for it in roles.depth)
+    taps = constant(schedule, depth[-1]) if slides(roles) else None
     return Axes(
         loop(roles.vector),
         rows[0] if rows else None,
         tuple(loop(it) for it in roles.outer),
         tuple(reversed(rows[1:])),
-        tuple(loop(it) for it in roles.depth),
+        depth,
+        depth[-1] if taps is not None and taps <= _WIDEST_WINDOW else None,
     )
 
 
@@ -90,7 +98,9 @@ def apply_tile(
     vectors, lane = schedule.split(inside, lanes, "shift") if columns > lanes else (None, inside)
     if vectors is not None:
         unrolled.append(vectors)
-    around = (*axes.outer, panels, *axes.rows, *tiles)
+    # Windows that both operands are read in have few weights: all panels of a row stay near.
+    inner = (*axes.rows, *tiles, panels) if axes.window is not None else (panels, *axes.rows, *tiles)
+    around = (*axes.outer, *inner)
     schedule.reorder(*around, *axes.depth, *unrolled, lane)
     place = around[-1]
     schedule.reverse_compute_at(epilogue, place)
@@ -100,11 +110,14 @@ def apply_tile(
     streamed = depth * columns * schedule.block(anchor).writes[0].buffer.dtype.bytes / tiles_of_rows
     work = max(depth * tile.rows * columns * 2 / FLOPS_PER_SECOND, streamed / BYTES_PER_SECOND)
     _unroll_start(schedule, start, place)
-    instruction = None if padding is not None else _instruction(machine, lanes, tile, columns)
+    written_out = padding is not None or axes.window is not None
+    instruction = None if written_out else _instruction(machine, lanes, tile, columns)
     _multiply_add(schedule, (*unrolled, lane), instruction)
+    if axes.window is not None:
+        schedule.unroll(axes.window)
     _epilogue_loops(schedule, epilogue, place, machine)
     counts = [estimate(schedule, loop) for loop in around]
-    nested = None if padding is None else read_through(schedule, anchor, padding, around)
+    nested = None if padding is None else read_through(schedule, anchor, padding, around, known=axes.window is not None)
     make_parallel(schedule, around[:nested], work * prod(counts[nested:] if nested is not None else ()), machine)
 
 
