@@ -16,6 +16,7 @@ from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
 from tondo_passes.graph.fuse_chains import FuseChains
 from tondo_passes.graph.hoist_scale import HoistScale
+from tondo_passes.graph.inline_calls import InlineCalls
 from tondo_passes.graph.join import JoinParts
 from tondo_passes.graph.layout import Layout
 from tondo_passes.graph.minimal_filtering import MinimalFiltering
@@ -36,6 +37,7 @@ CPU = Pipeline(
     tuple(
         PassSpec(name)
         for name in (
+            "graph.inline_calls",
             "graph.fold_constants",
             "graph.common_subexpressions",
             "graph.dead_code",
@@ -93,6 +95,7 @@ def register_passes() -> Sequence[type[Pass]]:
         FuseChains,
         HoistScale,
         JoinParts,
+        InlineCalls,
         Layout,
         LiftWorkspace,
         LowerBlocks,

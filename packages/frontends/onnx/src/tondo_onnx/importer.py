@@ -19,23 +19,25 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetI
 
 from tondo.diagnostics import Span, TondoError, fail
 from tondo.ir import Attrs, IRModule
-from tondo.plugin import LoadOptions
+from tondo.plugin import LoadOptions, OperatorUse
 from tondo_onnx.build.builder import Builder
 from tondo_onnx.build.dims import Dimensions
 from tondo_onnx.build.names import Names
 from tondo_onnx.build.values import Value
 from tondo_onnx.converters.table import NEWEST, find_converter
+from tondo_onnx.extension import HOOK, Converters
 from tondo_onnx.limits import Limits, exceed
 from tondo_onnx.nodes.attributes import Attributes, attributes_of
 from tondo_onnx.nodes.functions import Functions, FunctionUse, domain_of, standard_function, use_of
 from tondo_onnx.nodes.order import ordered
-from tondo_onnx.nodes.site import Site
+from tondo_onnx.nodes.site import Converter, Site
 from tondo_onnx.problems import Problems, Unsupported
 from tondo_onnx.read.files import ModelFiles
 from tondo_onnx.read.tensors import array_of
 from tondo_onnx.read.texts import check_texts
 from tondo_onnx.read.types import known_dtype, type_name
 from tondo_onnx.signature import input_types
+from tondo_onnx.survey import UNREACHED, Survey
 
 _IR_WITH_OPSETS: Final = 3
 """Version of the format from which on a model must import operator sets."""
@@ -76,6 +78,16 @@ def import_model(model: ModelProto, files: ModelFiles, options: LoadOptions, lim
         raise TondoError(*located) from error.__cause__
 
 
+def survey_model(
+    model: ModelProto, files: ModelFiles, options: LoadOptions, limits: Limits, place: str
+) -> tuple[OperatorUse, ...]:
+    """Return every operator of ``model`` and what it becomes. Errors: those of a model that is not valid."""
+    check_texts(model)
+    survey = Survey()
+    _Importer(model, files, options, limits, place, survey).convert()
+    return survey.uses()
+
+
 @dataclass(slots=True)
 class _Importer:
     model: ModelProto
@@ -83,18 +95,35 @@ class _Importer:
     options: LoadOptions
     limits: Limits
     place: str
+    survey: Survey | None = None
     problems: Problems = field(default_factory=Problems)
     converted: int = 0
     builder: Builder = field(init=False)
     functions: Functions = field(init=False)
+    converters: Converters = field(init=False)
 
     def __post_init__(self) -> None:
         dims = Dimensions(self.options.dimensions)
         self.builder = Builder(self.options.operators, dims, self.limits, Names(), rebatched=bool(self.options.inputs))
         self.functions = Functions(self.model)
+        self.converters = Converters.of(self.options.components.get(HOOK, {}).values())
 
     def run(self) -> IRModule:
         """Convert the whole model."""
+        params, results = self.convert()
+        if self.problems:
+            self.problems.refuse(self.place)
+        outputs = [result for result in results if result is not None]
+        _check_outputs(self.model.graph.output, outputs)
+        attrs = {
+            "input_names": tuple(params), "output_names": tuple(value.name for value in self.model.graph.output),
+        }  # fmt: skip
+        main = self.builder.finish(list(params.values()), outputs, attrs)
+        name = self.options.name or PurePath(self.place).stem.strip("<>") or "model"
+        return IRModule.of(main, constants=self.builder.constants, attrs=Attrs(name=name))
+
+    def convert(self) -> tuple[dict[str, Value], list[Value | None]]:
+        """Convert all nodes; return the inputs by name, and the outputs (None: of an unsupported node)."""
         if self.model.ir_version >= _IR_WITH_OPSETS and not self.model.opset_import:
             fail(
                 "TND-M004", "the model imports no operator set", help="the file is incomplete; copy or export it again"
@@ -103,15 +132,7 @@ class _Importer:
         types = input_types(graph, self.options, self.builder.dims, self.builder.names, self.limits)
         params = {name: self.builder.parameter(name, kind) for name, kind in types.items()}
         frame = _Frame({**params}, None, self._versions(self.model.opset_import, 1), {})
-        results = self._graph(graph, frame)
-        if self.problems:
-            self.problems.refuse(self.place)
-        outputs = [result for result in results if result is not None]
-        _check_outputs(graph.output, outputs)
-        attrs = {"input_names": tuple(params), "output_names": tuple(value.name for value in graph.output)}
-        main = self.builder.finish(list(params.values()), outputs, attrs)
-        name = self.options.name or PurePath(self.place).stem.strip("<>") or "model"
-        return IRModule.of(main, constants=self.builder.constants, attrs=Attrs(name=name))
+        return params, self._graph(graph, frame)
 
     def _versions(self, imports: Sequence[OperatorSetIdProto], standard: int) -> dict[str, int]:
         """Return operator-set versions by domain; ``standard`` is that of the standard domain if it is not imported."""
@@ -172,17 +193,24 @@ class _Importer:
         found = [self._lookup(item, frame, f"node '{name}'") if item else None for item in node.input]
         broken = any(item and value is None for item, value in zip(node.input, found, strict=True))
         outer_source, self.builder.source = self.builder.source, name
-        known = len(self.problems)
+        known, emitted = len(self.problems), len(self.builder.bindings)
         try:
             results = self._broken(node, name, frame) if broken else self._results(node, name, found, frame)
         except Unsupported as reason:
             self.problems.add(_operator(node, frame), str(reason), name)
             results = list[Value | None]()
         except TondoError as error:
-            raise _at_node(error, node, name) from error.__cause__
+            if self.survey is None or frame.depth:
+                raise _at_node(error, node, name) from error.__cause__
+            self.problems.add(_operator(node, frame), error.diagnostics[0].message, name)
+            results = list[Value | None]()
         finally:
             self.builder.source = outer_source
         self._bind(node, results, frame, report=not broken and len(self.problems) == known)
+        if self.survey is not None and not frame.depth:
+            reasons = self.problems.reasons(known) or ([UNREACHED] if broken else [])
+            title, version = _title(node), frame.versions.get(domain_of(node.domain))
+            self.survey.add((title, version), name, found, reasons, self.builder.bindings[emitted:])
 
     def _bind(self, node: NodeProto, results: Sequence[Value | None], frame: _Frame, *, report: bool) -> None:
         for position, output in enumerate(node.output):
@@ -197,9 +225,7 @@ class _Importer:
 
     def _broken(self, node: NodeProto, name: str, frame: _Frame) -> tuple[Value, ...]:
         """Check a node whose inputs could not be converted as far as that is possible without them."""
-        known = self.functions.find(node) or find_converter(
-            domain_of(node.domain), node.op_type, self._version(node, frame)
-        )
+        known = self.functions.find(node) or self._converter(node, self._version(node, frame))
         if known is None and not _has_standard_function(node):
             self.problems.add(_operator(node, frame), "unknown operator", name)
         return ()
@@ -211,11 +237,10 @@ class _Importer:
         self, node: NodeProto, name: str, inputs: Sequence[Value | None], frame: _Frame
     ) -> Sequence[Value | None]:
         attributes = attributes_of(node, f"node '{name}'", frame.attributes, self._array)
-        own = self.functions.find(node)
-        if own is not None:
+        own, version = self.functions.find(node), self._version(node, frame)
+        converter = self._converter(node, version)
+        if own is not None and (converter is None or not self._is_foreign(node, version)):
             return self._call(use_of(own, attributes.protos), node, name, inputs, frame)
-        version = self._version(node, frame)
-        converter = find_converter(domain_of(node.domain), node.op_type, version)
         if converter is not None:
             site = self._site(node, name, inputs, attributes, frame)
             result = converter(site)
@@ -224,6 +249,15 @@ class _Importer:
         if use is None:
             raise Unsupported("unknown operator")
         return self._call(use, node, name, inputs, frame)
+
+    def _is_foreign(self, node: NodeProto, version: int) -> bool:
+        """Return whether another package brought a converter for ``node``, which comes before the model's function."""
+        return self.converters.find(domain_of(node.domain), node.op_type, version) is not None
+
+    def _converter(self, node: NodeProto, version: int) -> Converter | None:
+        domain = domain_of(node.domain)
+        foreign = self.converters.find(domain, node.op_type, version)
+        return foreign or find_converter(domain, node.op_type, version)
 
     def _site(
         self, node: NodeProto, name: str, inputs: Sequence[Value | None], attributes: Attributes, frame: _Frame
@@ -298,10 +332,15 @@ def _name(node: NodeProto, position: int, prefix: str) -> str:
     return f"{prefix}{node.name or f'{node.op_type}#{position}'}"
 
 
+def _title(node: NodeProto) -> str:
+    domain = domain_of(node.domain)
+    return f"{domain}.{node.op_type}" if domain else node.op_type
+
+
 def _operator(node: NodeProto, frame: _Frame) -> str:
     domain = domain_of(node.domain)
     version = frame.versions.get(domain)
-    title = f"{domain}.{node.op_type}" if domain else node.op_type
+    title = _title(node)
     return f"{title} (opset {version})" if version is not None else f"{title} (no operator set imported)"
 
 

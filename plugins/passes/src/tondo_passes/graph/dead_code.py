@@ -102,16 +102,16 @@ def _used(*roots: Node) -> set[GraphVar | Var]:
             if isinstance(item, (GraphVar, Var)):
                 found.add(item)
             elif isinstance(item, (Call, CallPacked)):
-                found.update(_used(*_expressions(tuple(item.attrs.values()))))
+                found.update(_used(*expressions_in(tuple(item.attrs.values()))))
     return found
 
 
-def _expressions(value: AttrValue) -> list[Expr]:
+def expressions_in(value: AttrValue) -> list[Expr]:
     """Return the expressions in the value of an attribute."""
     if isinstance(value, Expr):
         return [value]
     items = value if isinstance(value, tuple) else tuple(value.values()) if isinstance(value, Attrs) else ()
-    return [expr for item in items for expr in _expressions(item)]
+    return [expr for item in items for expr in expressions_in(item)]
 
 
 def _has_effect(node: Node, functions: frozenset[str]) -> bool:
