@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compile": ("tondo_cli.commands.compile:app", "Compile a model into an artifact."),
     "run": ("tondo_cli.commands.run:app", "Run a model or an artifact once."),
     "bench": ("tondo_cli.commands.bench:app", "Measure the latency of a model or an artifact."),
+    "check": ("tondo_cli.commands.check:app", "List a model's operators and how each will run."),
     "inspect": ("tondo_cli.commands.inspect:app", "Print a model after a pass, or an artifact's contents."),
     "pipeline": ("tondo_cli.commands.pipeline:app", "Show, check and describe pipeline files."),
     "plugins": ("tondo_cli.commands.plugins:app", "List plugins and what they bring."),

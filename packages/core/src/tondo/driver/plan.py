@@ -76,7 +76,8 @@ def make_plan(
     """
     file = _with_numerics(config_of(config), numerics)
     steps = choose_steps(file, target, threads, extensions)
-    opened = open_source(source, file, list(extensions.frontends.values()), extensions.operators)
+    frontends = list(extensions.frontends.values())
+    opened = open_source(source, file, frontends, extensions.operators, extensions.others)
     effective = _effective(file, steps)
     return Plan(file, opened, steps.target, steps.passes, steps.codegen, extensions, effective)
 

@@ -63,9 +63,15 @@ class Source:
 
 
 def open_source(
-    value: object, file: PipelineFile, frontends: Iterable[Frontend], operators: Mapping[str, Operator]
+    value: object,
+    file: PipelineFile,
+    frontends: Iterable[Frontend],
+    operators: Mapping[str, Operator],
+    components: Mapping[str, Mapping[str, object]],
 ) -> Source:
-    """Return the source that ``value`` or, if it is None, the configuration names; frontends use ``operators``.
+    """Return the source that ``value`` or, if it is None, the configuration names.
+
+    Frontends use ``operators``, and ``components`` of hooks that packages declared.
 
     Raises:
         TondoError: TND-U005 if neither names one, TND-U006 if the file is not there, TND-M001 unless exactly one
@@ -75,7 +81,7 @@ def open_source(
         if file.config.model.path is None:
             fail("TND-U005", "no model was given", help="pass one, or write model: {path: ...} in the pipeline file")
         value = (file.folder or Path()) / file.config.model.path
-    options = load_options(file.config, operators)
+    options = load_options(file.config, operators, components)
     if isinstance(value, IRModule):
         return Source(value, None, options)
     if isinstance(value, str | os.PathLike):
@@ -109,7 +115,9 @@ def _claims(frontend: Frontend, value: object) -> bool:
         return frontend.claims(value)
 
 
-def load_options(config: Config, operators: Mapping[str, Operator]) -> LoadOptions:
+def load_options(
+    config: Config, operators: Mapping[str, Operator], components: Mapping[str, Mapping[str, object]]
+) -> LoadOptions:
     """Return what a pipeline file says about reading the model."""
     options: dict[str, Option] = dict(config.model.options)
     return LoadOptions(
@@ -118,6 +126,7 @@ def load_options(config: Config, operators: Mapping[str, Operator]) -> LoadOptio
         name=config.model.name,
         options=options,
         operators=operators,
+        components=components,
     )
 
 

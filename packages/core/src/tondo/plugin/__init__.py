@@ -21,10 +21,12 @@ from tondo.plugin.interfaces import (
     Linker,
     LoadOptions,
     ObjectCode,
+    OperatorUse,
     Option,
     PassSpec,
     Pipeline,
     SourceDigest,
+    SourceSurvey,
 )
 from tondo.plugin.manager import collect
 from tondo.plugin.markers import hookimpl, hookspec
@@ -47,6 +49,7 @@ __all__ = [
     "LoadOptions",
     "Miss",
     "ObjectCode",
+    "OperatorUse",
     "Option",
     "Pass",
     "PassSpec",
@@ -56,6 +59,7 @@ __all__ = [
     "RuleContext",
     "ScheduleRule",
     "SourceDigest",
+    "SourceSurvey",
     "collect",
     "hookimpl",
     "hookspec",

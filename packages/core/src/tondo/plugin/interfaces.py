@@ -16,7 +16,7 @@ from tondo.passes.rule import Miss
 from tondo.passes.timing import Timing
 
 if TYPE_CHECKING:
-    from tondo.ir import IRModule, Operator
+    from tondo.ir import IRModule, OpCall, Operator
     from tondo.target.target import Target
 
 Option = bool | int | float | str | Sequence["Option"] | Mapping[str, "Option"] | None
@@ -36,6 +36,7 @@ class LoadOptions:
         base: folder that files named by the model must lie in, where the source is not a path.
         options: further options that the frontend documents.
         operators: the operator library by name; type rules give the result types of what the frontend emits.
+        components: what plugins brought for hooks that packages declared themselves, by hook, then by name.
     """
 
     inputs: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict[str, tuple[int | str, ...]])
@@ -44,6 +45,7 @@ class LoadOptions:
     base: Path | None = None
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])
     operators: Mapping[str, Operator] = field(default_factory=dict[str, "Operator"])
+    components: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
 
 
 @runtime_checkable
@@ -54,6 +56,42 @@ class SourceDigest(Protocol):
         """Return a text that differs whenever ``load`` would differ, files that the source names included.
 
         None if it cannot be told; the driver then loads the source and compares modules.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorUse:
+    """An operator of a model as a survey lists it: all nodes of one version with the same types.
+
+    Attributes:
+        operator: its name in the model.
+        version: version of the operator set it comes from, None if the model says none.
+        dtypes: element types of its inputs, each once.
+        nodes: names of the nodes.
+        reason: why it cannot be read; None if it can.
+        calls: the operators of the graph that it becomes.
+        packed: the functions that it calls by name.
+    """
+
+    operator: str
+    version: int | None
+    dtypes: tuple[str, ...]
+    nodes: tuple[str, ...]
+    reason: str | None = None
+    calls: tuple[OpCall, ...] = ()
+    packed: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class SourceSurvey(Protocol):
+    """What a frontend may also offer: to list what a source is made of, problems included, all at once."""
+
+    def survey(self, source: object, options: LoadOptions) -> Sequence[OperatorUse]:
+        """Return every operator of ``source``.
+
+        Raises:
+            TondoError: TND-M... for a source that is no valid model; what is merely not supported is listed.
         """
         ...
 

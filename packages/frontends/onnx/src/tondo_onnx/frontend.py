@@ -9,13 +9,14 @@ Sources are paths of ``.onnx`` files, the bytes of such a file, and ``onnx.Model
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 from tondo.diagnostics import fail
 from tondo.ir import IRModule
-from tondo.plugin import LoadOptions
+from tondo.plugin import LoadOptions, OperatorUse
 from tondo_onnx.limits import Limits
 
 if TYPE_CHECKING:
@@ -62,6 +63,18 @@ class OnnxFrontend:
 
         model, place, folder = self._read(source, options)[:3]  # the bytes are not needed any more
         return import_model(model, ModelFiles(folder), options, self.limits, place)
+
+    def survey(self, source: object, options: LoadOptions) -> Sequence[OperatorUse]:
+        """Return every operator of the model and what it becomes, or why it cannot be imported.
+
+        Raises:
+            TondoError: as :meth:`load`, but for what is not supported, which is listed.
+        """
+        from tondo_onnx.importer import survey_model
+        from tondo_onnx.read.files import ModelFiles
+
+        model, place, folder = self._read(source, options)[:3]
+        return survey_model(model, ModelFiles(folder), options, self.limits, place)
 
     def digest(self, source: object, options: LoadOptions) -> str | None:
         """Return a digest of the model, its external data and the options, without converting anything."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tondo.plugin import Frontend, PluginInfo, hookimpl
+from tondo.plugin import Frontend, HookspecRegistry, PluginInfo, hookimpl
+from tondo_onnx.extension import OnnxHooks
 from tondo_onnx.frontend import OnnxFrontend
 
 TONDO_PLUGIN = PluginInfo("ONNX importer", api=1, min_core="0.1")
+
+
+@hookimpl
+def tondo_add_hookspecs(registry: HookspecRegistry) -> None:
+    """Declare the hook by which other packages bring converters."""
+    registry.add_hookspecs(OnnxHooks)
 
 
 @hookimpl

@@ -27,10 +27,16 @@ class Problems:
     """Unsupported uses by operator and reason, with the nodes."""
 
     _found: dict[tuple[str, str], list[str]] = field(default_factory=dict[tuple[str, str], list[str]])
+    _order: list[str] = field(default_factory=list[str])
 
     def add(self, operator: str, reason: str, node: str) -> None:
         """Remember that ``node`` cannot be imported."""
         self._found.setdefault((operator, reason), []).append(node)
+        self._order.append(reason)
+
+    def reasons(self, start: int) -> list[str]:
+        """Return the reasons of the nodes that were added after the first ``start`` ones."""
+        return self._order[start:]
 
     def __len__(self) -> int:
         """Return how many nodes cannot be imported."""
