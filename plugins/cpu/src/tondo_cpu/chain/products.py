@@ -8,8 +8,7 @@
 
     for blocks of j, panels, row tiles:          accumulators = sums so far
         for j:  rows x vectors x lanes           accumulators += strip * value
-        sums so far = accumulators
-    result = what follows of the sums
+        sums so far = accumulators, or after the last block: result = what follows of them
 
 Rows behind the last one are computed as the last one again. Columns behind the last one are those of the padding of
 packed keys, and of no consequence.
@@ -61,7 +60,7 @@ def scores(frame: Frame, tile: Tile, packed: Packed) -> Stmt:
         return frame.place(stage.output, clamped(row, frame.count), add(mul(panel, packed.panel), lane))
 
     loops = [(depth[it.var], it.extent) for it in stage.reduction]
-    body = _tile(frame, stage, tile, block, loops, product, lambda row, lane, value: store(place(row, lane), value))
+    body = _tile(frame, stage, tile, block, loops, product, lambda row, lane, cell: store(place(row, lane), cell))
     body = loop(block, ceildiv(frame.count, tile.rows), body)
     return loop(panel, ceildiv(chain.column.extent, packed.panel), body)
 
@@ -87,22 +86,7 @@ def results(frame: Frame, tile: Tile, width: int, blocks: Blocks | None = None) 
     turn = frame.fresh("turn")
     first = mul(turn, blocks.keys)
     keys = _Keys(first, minimum(blocks.keys, sub(extent, first)), blocks.sums)
-    body = loop(turn, ceildiv(extent, blocks.keys), _all_columns(frame, tile, width, keys))
-    row, lane = frame.fresh("row"), frame.fresh("lane")
-
-    def last(column: Expr) -> Stmt:
-        total = Load(blocks.sums, (frame.chunk, row, column))
-        return following(frame, _point(frame, row, column), total)
-
-    vector = frame.fresh("vector")
-    parts: list[Stmt] = []
-    if width // frame.lanes:
-        step = loop(lane, frame.lanes, last(add(mul(vector, frame.lanes), lane)), "vectorized")
-        parts.append(loop(vector, width // frame.lanes, step))
-    if width % frame.lanes:
-        lane = frame.fresh("lane")
-        parts.append(loop(lane, width % frame.lanes, last(add(Const(width - width % frame.lanes), lane))))
-    return seq(body, loop(row, frame.count, seq(*parts)))
+    return loop(turn, ceildiv(extent, blocks.keys), _all_columns(frame, tile, width, keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +138,22 @@ def _results(frame: Frame, tile: Tile, begin: Expr, limit: int | None, keys: _Ke
         assert keys.sums is not None
         return Load(keys.sums, (frame.chunk, clamped(row, frame.count), add(begin, lane)))
 
-    def finish(row: Expr, lane: Expr, value: Expr) -> Stmt:
-        made: Stmt
-        if keys.sums is None:
-            made = following(frame, _point(frame, clamped(row, frame.count), add(begin, lane)), value)
-        else:
-            made = store(kept(row, lane), value)
+    def within(lane: Expr, made: Stmt) -> Stmt:
         return made if limit is None else If(add(begin, lane) < limit, made)
 
-    def before(row: Expr, lane: Expr, cell: Load) -> Stmt:
-        made: Stmt = store(cell, kept(row, lane))
-        return made if limit is None else If(add(begin, lane) < limit, made)
+    def finish(row: Expr, lane: Expr, cell: Load) -> Stmt:
+        at = _point(frame, clamped(row, frame.count), add(begin, lane))
+        return within(lane, following(frame, at, cell))
 
-    again = None if keys.sums is None else (keys.first > 0, before)
-    body = _tile(frame, stage, tile, block, [(column, keys.count)], product, finish, again)
+    sums: _Sums | None = None
+    if keys.sums is not None:
+        sums = _Sums(
+            keys.first > 0,
+            add(keys.first, keys.count) < chain.column.extent,
+            lambda row, lane, cell: within(lane, store(cell, kept(row, lane))),
+            lambda row, lane, cell: within(lane, store(kept(row, lane), cell)),
+        )
+    body = _tile(frame, stage, tile, block, [(column, keys.count)], product, finish, sums)
     return loop(block, ceildiv(frame.count, tile.rows), body)
 
 
@@ -186,6 +172,20 @@ def following(frame: Frame, point: Mapping[Var, Expr], value: Expr) -> Store:
     return Store(before.output, place, value)
 
 
+_Cells = Callable[[Expr, Expr, Load], Stmt]
+"""What happens to the accumulator (the last argument) of a row and a lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What happens around a block of keys: if any came before ``restore``, if more will come ``save``."""
+
+    begun: Expr
+    unfinished: Expr
+    restore: _Cells
+    save: _Cells
+
+
 def _tile(
     frame: Frame,
     stage: Stage,
@@ -193,13 +193,10 @@ def _tile(
     block: Var,
     depth: Sequence[tuple[Var, Expr]],
     product: Callable[[Expr, Expr], Expr],
-    finish: Callable[[Expr, Expr, Expr], Stmt],
-    again: tuple[Expr, Callable[[Expr, Expr, Load], Stmt]] | None = None,
+    finish: _Cells,
+    sums: _Sums | None = None,
 ) -> Stmt:
-    """Return one register tile: rows from ``block * tile.rows`` on; lanes count from the first column of the tile.
-
-    The accumulators start from zero, or on the condition of ``again`` (after that) from what this sets them to.
-    """
+    """Return one register tile: rows from ``block * tile.rows`` on; lanes count from the first column of the tile."""
     dtype = stage.output.dtype
     shape = (Const(tile.rows), Const(tile.vectors * frame.lanes))
     own = Buffer(frame.names("accumulators"), shape, dtype, LOCAL)
@@ -215,14 +212,17 @@ def _tile(
         body = body if tile.vectors == 1 else loop(vector, tile.vectors, body, "unrolled")
         return body if tile.rows == 1 else loop(row, tile.rows, body, "unrolled")
 
+    def each(cells: _Cells) -> Stmt:
+        return over(lambda row, lane, cell: cells(at(row), lane, cell))
+
     start = over(lambda _row, _lane, cell: store(cell, Const(0, dtype)))
-    if again is not None:
-        condition, initial = again
-        start = seq(start, If(condition, over(lambda row, lane, cell: initial(at(row), lane, cell))))
     step = over(lambda row, lane, cell: store(cell, add(cell, product(at(row), lane))))
     for var, extent in reversed(depth):
         step = loop(var, extent, step)
-    end = over(lambda row, lane, cell: finish(at(row), lane, cell))
+    end = each(finish)
+    if sums is not None:
+        start = seq(start, If(sums.begun, each(sums.restore)))
+        end = If(sums.unfinished, each(sums.save), end)
     return Allocate(own, seq(start, step, end))
 
 
