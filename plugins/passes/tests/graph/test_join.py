@@ -156,6 +156,7 @@ def dense_block(layers: int, *, listed: bool) -> IRModule:
 def test_a_dense_block_is_one_memory(listed: bool, context: PassContext, same_meaning: Same) -> None:
     before = dense_block(4, listed=listed)
     after = check(before, context, same_meaning, n=2)
+    check(before, context, same_meaning, n=0)
     assert "concat" not in calls(after)
     assert "copy" not in calls(after)
     parts = parts_of(after.graph().bindings)

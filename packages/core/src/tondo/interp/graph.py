@@ -165,10 +165,11 @@ class _Runner:
             value = self.atom(scope, atom)
             apart = _apart(scope, atom, buffer)
             if apart is not None:
-                args.append(flat(spread(value, apart, buffer.dtype)))
+                memory = flat(spread(value, apart, buffer.dtype))
+                args.append(memory if value.size else poisoned([_evaluated(buffer.shape[0], env)], buffer.dtype))
                 continue
             array = np.ascontiguousarray(value)
-            shape = tuple(int(evaluate_expr(dim, env)) for dim in buffer.shape)
+            shape = tuple(_evaluated(dim, env) for dim in buffer.shape)
             fitting = reshaped(array.reshape(np.shape(value)), shape)
             args.append(array if fitting is None else fitting)
         outputs = run_tensor_function(callee, args, None, scalars, module=self.module)
@@ -263,6 +264,10 @@ def _stack(scope: _Scope, var: GraphVar, scan: list[np.ndarray]) -> np.ndarray:
         return np.stack(scan)
     shape = [_number(scope, dim) for dim in var.tensor.dims[1:]] if var.tensor.shape is not None else []
     return np.empty((0, *shape), var.tensor.dtype.numpy)
+
+
+def _evaluated(dim: Expr, env: Mapping[Var, int]) -> int:
+    return int(evaluate_expr(dim, env))
 
 
 def _shaped(scope: _Scope, var: GraphVar, array: np.ndarray, apart: tuple[int, ...] | None) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tondo.diagnostics.span import Span
 from tondo.ir.dtype import FLOAT32, DType
-from tondo.ir.expr import Const, Expr, ExprLike, add, as_expr, mul
+from tondo.ir.expr import Const, Expr, ExprLike, add, as_expr, maximum, mul
 from tondo.ir.node import Node, node
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ def strides_of(shape: Sequence[Expr]) -> tuple[Expr, ...]:
 
 
 def span_of(shape: Sequence[Expr], strides: Sequence[Expr]) -> Expr:
-    """Return the number of elements from the first to the last one of a tensor that is not empty."""
+    """Return the number of elements from the first to the last one; anything from 0 on for an empty tensor."""
     total: Expr = Const(1)
     for extent, stride in zip(shape, strides, strict=True):
         total = add(total, mul(add(extent, -1), stride))
-    return total
+    return maximum(total, 0)
 
 
 def dims(shape: Sequence[ExprLike]) -> tuple[Expr, ...]:
