@@ -290,3 +290,32 @@ def test_damaged_tensors(tools):
 def test_wrong_attribute_types(tools):
     model = tools.model([tools.node("Concat", ["x", "x"], axis="one")], {"x": (F, (2,))})
     assert "is a STRING, not a INT" in _refused(tools, model, "TND-M004")
+
+
+def test_limits_are_raised_by_an_option(tools):
+    nodes = [tools.node("Relu", ["x"], ["a"]), tools.node("Relu", ["a"])]
+    model = tools.model(nodes, {"x": (F, (3,))})
+    tools.load(model, limits=Limits(nodes=1), options={"limits": {"nodes": 2}})
+    _refused(tools, model, "TND-X002", options={"limits": {"nodes": 1}})
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"limit": {}}, "TND-C002"),
+        ({"limits": {"nods": 1}}, "TND-C002"),
+        ({"limits": {"nodes": 0}}, "TND-C001"),
+        ({"limits": {"nodes": True}}, "TND-C001"),
+        ({"limits": 3}, "TND-C001"),
+    ],
+)
+def test_options_are_checked(tools, options, code):
+    _refused(tools, tools.model([tools.node("Relu", ["x"])], {"x": (F, (3,))}), code, options=options)
+
+
+def test_bytes_computed_at_import_are_limited(tools):
+    nodes = [tools.node("Add", ["k", "k"], [f"t{i}"]) for i in range(8)]
+    nodes += [tools.node("Sum", [f"t{i}" for i in range(8)], ["s"]), tools.node("Add", ["x", "s"])]
+    model = tools.model(nodes, {"x": ("int64", (100,))}, constants={"k": np.arange(100)})
+    tools.load(model)
+    _refused(tools, model, "TND-X002", limits=Limits(folded_bytes=2000))

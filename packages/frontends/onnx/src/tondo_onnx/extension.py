@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tondo.plugin import hookspec
 
@@ -53,10 +53,10 @@ class OnnxConverter:
     @property
     def name(self) -> str:
         """Unique name: domain, operator and version."""
-        return f"{self.domain or 'ai.onnx'}.{self.op_type}@{self.since}"
+        return f"{self.domain or 'ai.onnx'}.{self.op_type}-{self.since}"
 
 
-class OnnxHooks:
+class OnnxHooks(Protocol):
     """Hooks of the importer."""
 
     @hookspec
@@ -66,6 +66,7 @@ class OnnxHooks:
         Example:
             ``return [OnnxConverter("com.acme", "ScaledAdd", convert_scaled_add)]``
         """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Sources are paths of ``.onnx`` files, the bytes of such a file, and ``onnx.ModelProto`` objects. Options
 (:class:`tondo.plugin.LoadOptions`): ``inputs`` replaces shapes of inputs (a name makes a dimension symbolic),
 ``dimensions`` bounds symbolic dimensions, ``base`` is the folder of external data for sources that are no paths,
-``operators`` must hold the operator library. There are no further options.
+``operators`` must hold the operator library. The further option ``limits`` replaces limits by name
+(:class:`~tondo_onnx.limits.Limits`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard, cast
 from tondo.diagnostics import fail
 from tondo.ir import IRModule
 from tondo.plugin import LoadOptions, OperatorUse
-from tondo_onnx.limits import Limits
+from tondo_onnx.limits import Limits, changed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -62,7 +63,7 @@ class OnnxFrontend:
         from tondo_onnx.read.files import ModelFiles
 
         model, place, folder = self._read(source, options)[:3]  # the bytes are not needed any more
-        return import_model(model, ModelFiles(folder), options, self.limits, place)
+        return import_model(model, ModelFiles(folder), options, self._limits(options), place)
 
     def survey(self, source: object, options: LoadOptions) -> Sequence[OperatorUse]:
         """Return every operator of the model and what it becomes, or why it cannot be imported.
@@ -74,7 +75,7 @@ class OnnxFrontend:
         from tondo_onnx.read.files import ModelFiles
 
         model, place, folder = self._read(source, options)[:3]
-        return survey_model(model, ModelFiles(folder), options, self.limits, place)
+        return survey_model(model, ModelFiles(folder), options, self._limits(options), place)
 
     def digest(self, source: object, options: LoadOptions) -> str | None:
         """Return a digest of the model, its external data and the options, without converting anything."""
@@ -86,13 +87,19 @@ class OnnxFrontend:
         check_texts(model)
         return digest_of(model, data, ModelFiles(folder), options)
 
+    def _limits(self, options: LoadOptions) -> Limits:
+        for name in options.options:
+            if name != "limits":
+                fail("TND-C002", f"the frontend 'onnx' has no option '{name}'", help="its only option is 'limits'")
+        return changed(self.limits, options.options.get("limits"))
+
     def _read(self, source: object, options: LoadOptions) -> tuple[ModelProto, str, Path | None, bytes | None]:
         """Return the model, what messages call it, the folder of its files, and the bytes that it was read from."""
         from tondo_onnx.read.model import parse_model, read_file
 
         path = _path_of(source)
         if path is not None:
-            data = read_file(path, self.limits)
+            data = read_file(path, self._limits(options))
             return parse_model(data, str(path)), str(path), path.parent, data
         if isinstance(source, _BYTES):
             data = bytes(cast("bytes", source))

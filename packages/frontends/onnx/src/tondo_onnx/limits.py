@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import NoReturn
 
-from tondo.diagnostics import fail
+from tondo.diagnostics import fail, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Limits:
         dim: size of one dimension.
         elements: elements of one constant tensor.
         nesting: depth of subgraphs and function calls inside one another.
+        folded_bytes: bytes of all constants and known values that are made at import, those of the model not counted.
         known_elements: elements of a tensor whose values are followed at import (shapes and small constants).
     """
 
@@ -28,6 +30,7 @@ class Limits:
     dim: int = 1 << 40
     elements: int = 1 << 36
     nesting: int = 32
+    folded_bytes: int = 1 << 30
     known_elements: int = 4096
 
 
@@ -37,5 +40,27 @@ def exceed(what: str, value: int, limit: int, *notes: str) -> NoReturn:
         "TND-X002",
         f"{what} is {value}, the limit is {limit}",
         notes=notes,
-        help="if the model is trusted, raise the limit: OnnxFrontend(limits=Limits(...))",
+        help="if the model is trusted, raise the limit in the pipeline file: model: {options: {limits: {NAME: ...}}}",
     )
+
+
+def changed(limits: Limits, given: object) -> Limits:
+    """Return ``limits`` with those replaced that the option ``limits`` names.
+
+    Raises:
+        TondoError: TND-C002 for a name that is not one, TND-C001 for what is no positive number.
+    """
+    if given is None:
+        return limits
+    if not isinstance(given, Mapping):
+        fail("TND-C001", "the option 'limits' must map names to numbers")
+    known = [entry.name for entry in fields(Limits)]
+    values: dict[str, int] = {}
+    for key, value in given.items():  # pyright: ignore[reportUnknownVariableType]
+        name = str(key)  # pyright: ignore[reportUnknownArgumentType]
+        if name not in known:
+            fail("TND-C002", f"there is no limit '{name}'", help=suggest(name, known))
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            fail("TND-C001", f"the limit '{name}' must be a positive number, not {value!r}")
+        values[name] = value
+    return replace(limits, **values)

@@ -45,7 +45,7 @@ from tondo_onnx.build.dims import Dimensions, static
 from tondo_onnx.build.fold import EVALUATORS, Request, evaluate
 from tondo_onnx.build.names import Names
 from tondo_onnx.build.values import Ratio, Value, settled
-from tondo_onnx.limits import Limits
+from tondo_onnx.limits import Limits, exceed
 from tondo_onnx.problems import MissingOperator
 
 
@@ -81,6 +81,7 @@ class Builder:
     constants: dict[str, ConstantData] = field(default_factory=dict[str, ConstantData])
     _wanted: dict[str, str] = field(default_factory=dict[str, str])
     _count: int = 0
+    _folded: int = 0
     _region: _Region | None = None
 
     # -- values
@@ -142,6 +143,9 @@ class Builder:
             return None
         if any(arg.elements is None or arg.elements.size > self.limits.known_elements for arg in args):
             return None
+        self._folded += math.prod(shape) * type.dtype.bytes
+        if self._folded > self.limits.folded_bytes:
+            exceed("the number of bytes computed at import", self._folded, self.limits.folded_bytes)
         elements = evaluate(op, Request(args, attrs, shape, type.dtype, self.dims))
         return None if elements is None else self.known(elements, type.dtype, op)
 
