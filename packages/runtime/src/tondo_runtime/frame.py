@@ -16,6 +16,7 @@ import numpy as np
 from tondo_runtime.abi import ABI_VERSION, AnyValue, Context, PackedEntry, Reserve, SetError, TypeIndex, address_of
 from tondo_runtime.dtypes import dtype_of
 from tondo_runtime.errors import fail
+from tondo_runtime.packed import adapted
 from tondo_runtime.registry import TRAMPOLINE_ADDRESS, Handle, PackedFunction
 from tondo_runtime.slots import Slots
 from tondo_runtime.tensors import Array, TensorView
@@ -89,7 +90,7 @@ class Frame:
         outputs: the same for outputs.
         workspace: the same for the workspace.
         numbers: where the call writes the numbers that it finds out; None if there are none.
-        slots: the slots of the call that uses this frame.
+        held: the slots of the call that uses this frame.
         errors: texts that generated code reported through ``set_error``: kind and message.
         raised: exceptions of Python functions that generated code called.
     """
@@ -102,13 +103,13 @@ class Frame:
         "context_address",
         "count",
         "errors",
+        "held",
         "inputs",
         "numbers",
         "outputs",
         "raised",
         "result",
         "result_address",
-        "slots",
         "workspace",
     )
 
@@ -123,7 +124,7 @@ class Frame:
         self.outputs = tuple(view.struct for view in outputs)
         self.workspace = workspace.struct
         self.numbers = np.zeros(parts.numbers, np.int64) if parts.numbers else None
-        self.slots: Slots | None = None
+        self.held = _Held()
         last = [workspace]
         if self.numbers is not None:
             last.insert(0, TensorView(dtype_of("int64"), (parts.numbers,), self.numbers.ctypes.data))
@@ -160,13 +161,36 @@ class Frame:
         for entry, function in zip(entries, functions, strict=False):
             entry.safe_call, entry.handle = function.address, function.handle
             if function.function is not None:
-                handle = Handle(function.name, function.function, self._sink(function.name))
+                called = adapted(function.name, function.function, _Memory(self.held))
+                handle = Handle(function.name, called, self._sink(function.name))
                 handles.append(handle)
                 entry.safe_call, entry.handle = TRAMPOLINE_ADDRESS, handle.id
         return handles, entries
 
     def _sink(self, name: str) -> _Sink:
         return _Sink(name, self.raised)
+
+
+class _Held:
+    """The slots of the call that uses a frame."""
+
+    __slots__ = ("slots",)
+
+    def __init__(self) -> None:
+        self.slots: Slots | None = None
+
+
+class _Memory:
+    """Memory of the slots of the call in flight, without holding the frame (no reference cycle)."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, held: _Held) -> None:
+        self._held = held
+
+    def __call__(self, number: int, size: int) -> Array | None:
+        slots = self._held.slots
+        return None if slots is None else slots.memory(number, size)
 
 
 class _Sink:
@@ -198,7 +222,7 @@ _SET_ERROR_ADDRESS = address_of(_set_error)
 @Reserve
 def _reserve(context: int | None, number: int, size: int) -> int | None:
     frame = _frames.get(context or 0)
-    return None if frame is None or frame.slots is None else frame.slots.reserve(number, size)
+    return None if frame is None or frame.held.slots is None else frame.held.slots.reserve(number, size)
 
 
 _RESERVE_ADDRESS = address_of(_reserve)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import json
 import threading
 import traceback
 import weakref
@@ -90,15 +91,16 @@ class PackedFunction:
     handle: int
     _keep: object = None
 
-    def __call__(self, *args: object) -> object:
-        """Call the function; a native one gets tagged values.
+    def __call__(self, *args: object, **options: object) -> object:
+        """Call the function; a native one gets tagged values, and ``options`` as JSON text at the end.
 
         Raises:
             RuntimeFailure: TND-R001 if a native function fails.
         """
         if self.function is not None:
-            return self.function(*args)
-        return _call(self.name, self.address, self.handle, args)
+            return self.function(*args, **options)
+        told = (json.dumps({"attrs": options}),) if options else ()
+        return _call(self.name, self.address, self.handle, (*args, *told))
 
 
 def call_native(address: int, handle: int, args: tuple[object, ...] | list[object]) -> Value:

@@ -248,7 +248,7 @@ class Session:
         """Call code that finds out numbers; results whose shapes depend on them are taken from its slots."""
         if arena.slots is None:
             arena.slots = Slots(self.manifest.slots)
-        frame.slots = arena.slots
+        frame.held.slots = arena.slots
         frame.context.slots = arena.slots.address
         wanted = bound or [None] * len(self.manifest.outputs)
         pairs = list(zip(self.manifest.outputs, wanted, strict=True))
@@ -268,7 +268,7 @@ class Session:
                 target[...] = found
                 found = target
             results.append(found)
-        frame.slots = None
+        frame.held.slots = None
         return results
 
     def _take_inputs(self, values: tuple[object, ...] | list[object]) -> list[Array]:

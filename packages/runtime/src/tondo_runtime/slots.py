@@ -49,6 +49,14 @@ class Slots:
         entry.memory, entry.capacity = memory.ctypes.data, wanted
         return memory.ctypes.data
 
+    def memory(self, number: int, size: int) -> Array | None:
+        """Return the first ``size`` bytes of slot ``number``, which grows as needed; None if there is no memory."""
+        found = self._memory[number]
+        if found is None or found.size < size:
+            self.reserve(number, size)
+            found = self._memory[number]
+        return None if found is None or found.size < size else found[:size]
+
     def take(self, number: int, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         """Return what slot ``number`` holds as an array that owns the memory; the slot is left without."""
         memory, entry = self._memory[number], self._table[number]

@@ -184,12 +184,10 @@ KIND = 'Tensor((n,), "float32")'
 def test_refused(context: PassContext) -> None:
     region = f"    def then():\n        return (x,)\n    y: {KIND} = if_region(flag, then, then)\n    return (y,)\n"
     assert refused(HEAD + region, context) == "a region is not outlined"
-    assert refused(
-        HEAD + f'    y: {KIND} = call_packed("f", x, effect="inplace")\n    return (y,)\n', context
-    ).startswith("'f' works in place")
-    text = '    t: Tensor((k,), "int64") = call_packed("nonzero", x)\n'
-    text += f'    y: {KIND} = call_packed("f", t)\n    return (y,)\n'
-    assert refused(HEAD + text, context).startswith("the dimension k depends on the contents of a tensor")
+    call = f'    y: {KIND} = call_graph("other", x)\n    return (y,)\n'
+    assert refused(HEAD + call, context) == "'other' is called as a function"
+    options = f'    y: {KIND} = call_packed("f", x, attrs={{"size": expr(n)}})\n    return (y,)\n'
+    assert "an expression cannot be passed" in refused(HEAD + options, context)
     assert refused(HEAD + "    return (x,)\n", context) == "a result of 'main' is not computed by it"
     assert (
         refused("@graph_function\ndef other(x: Shape(1)):\n    return ()\n", context)

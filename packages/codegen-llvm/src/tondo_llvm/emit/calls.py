@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tondo.diagnostics import fail, suggest
-from tondo.ir import FLOAT64, Assert, Buffer, Expr, Invoke, TensorFunction
+from tondo.ir import FLOAT64, Assert, Buffer, Expr, Invoke, TensorFunction, attrs_json
 from tondo_llvm.emit.builder import function_symbol, symbol
 from tondo_llvm.emit.context import EXECUTION_FAILED, fail_block, field
 from tondo_llvm.emit.convert import convert
@@ -12,7 +12,7 @@ from tondo_llvm.emit.linear import index_value, linear, materialize
 from tondo_llvm.emit.profile import begin_helper, end_helper
 from tondo_llvm.emit.types import Operand, scalar_abi_type
 
-_TYPE_INT, _TYPE_BOOL, _TYPE_FLOAT, _TYPE_TENSOR = 1, 2, 3, 7
+_TYPE_INT, _TYPE_BOOL, _TYPE_FLOAT, _TYPE_TENSOR, _TYPE_STRING = 1, 2, 3, 7, 8
 _DEVICE_CPU = 1
 _DL_CODES = {
     "int": 0,
@@ -131,7 +131,7 @@ def _call_packed(frame: Frame, stmt: Invoke) -> None:
         )
     out, count = frame.out, len(stmt.args)
     tensors = [arg for arg in stmt.args if isinstance(arg, Buffer)]
-    table = out.prologue(f"alloca [{max(1, count)} x {{ i32, i32, i64 }}], align 8", "args")
+    table = out.prologue(f"alloca [{count + 1} x {{ i32, i32, i64 }}], align 8", "args")
     result = out.prologue("alloca { i32, i32, i64 }, align 8", "result")
     views = out.prologue(f"alloca [{max(1, len(tensors))} x [48 x i8]], align 8", "tensors")
     out.do(f"store {{ i32, i32, i64 }} zeroinitializer, ptr {result}, align 8")
@@ -147,6 +147,9 @@ def _call_packed(frame: Frame, stmt: Invoke) -> None:
         else:
             code = _TYPE_BOOL if arg.dtype.is_bool else _TYPE_INT
             _fill_any(frame, table, place, code, "i64", _integer(frame, arg))
+    if stmt.attrs:
+        _fill_any(frame, table, count, _TYPE_STRING, "ptr", frame.module.string(attrs_json(stmt.attrs)))
+        count += 1
     entries = field(frame, "packed")
     function = out.value(f"load ptr, ptr {_at(frame, entries, 16 * position)}, align 8", "function")
     handle = out.value(f"load ptr, ptr {_at(frame, entries, 16 * position + 8)}, align 8", "handle")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -40,12 +42,14 @@ from tondo.ir import (
     TensorFunction,
     TensorType,
     Var,
+    attrs_json,
     dims,
     dtype,
     parts_of,
     unknown_of,
     walk,
 )
+from tondo_runtime.packed import arrays_of
 from tondo_runtime.registry import get as registered
 
 
@@ -195,15 +199,22 @@ class _Runner:
     def packed(self, scope: _Scope, call: CallPacked, results: tuple[GraphVar, ...]) -> list[np.ndarray]:
         """Call ``name(*args, *outputs)`` as hosts do; an ``inplace`` function gets a copy of its first argument."""
         args = [self.atom(scope, arg) for arg in call.args]
-        outputs: list[np.ndarray] = []
+        outputs: dict[GraphVar, np.ndarray] = {}
+        given = results
         if call.effect == "inplace":
             args[0] = args[0].copy()
-            outputs.append(args[0])
-        for var in results[len(outputs) :]:
-            outputs.append(poisoned([_number(scope, dim) for dim in var.tensor.dims], var.tensor.dtype))
-        fresh = outputs[1:] if call.effect == "inplace" else outputs
-        registered(call.name)(*args, *fresh)
-        return outputs
+            outputs[results[0]] = args[0]
+            given = results[1:]
+        returned = [var for var in given if _is_new(scope, var)]
+        for var in given:
+            if var not in returned:
+                outputs[var] = poisoned([_number(scope, dim) for dim in var.tensor.dims], var.tensor.dtype)
+        fresh = [outputs[var] for var in given if var in outputs]
+        function, options = registered(call.name), cast("dict[str, object]", json.loads(attrs_json(call.attrs)))
+        found = function(*args, *fresh, **options)
+        kinds = [(str(var.tensor.dtype), var.tensor.rank) for var in returned]
+        outputs.update(zip(returned, arrays_of(call.name, found, kinds), strict=True))
+        return [outputs[var] for var in results]
 
     def match_shape(self, scope: _Scope, operation: MatchShape) -> np.ndarray:
         array = self.atom(scope, operation.arg)
@@ -295,6 +306,11 @@ def _bind(scope: _Scope, var: GraphVar, value: np.ndarray) -> None:
     if isinstance(var.type, TensorType) and var.type.shape is not None and len(var.type.shape) == value.ndim:
         for dim, extent in zip(var.type.shape, value.shape, strict=True):
             _learn(scope, dim, extent)
+
+
+def _is_new(scope: _Scope, var: GraphVar) -> bool:
+    """Whether the type of ``var`` introduces dimensions."""
+    return any(isinstance(item, Var) and item.name not in scope.symbols for item in walk(var.type))
 
 
 def _learn(scope: _Scope, dim: Expr, extent: int) -> None:

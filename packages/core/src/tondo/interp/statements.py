@@ -32,8 +32,10 @@ from tondo.ir import (
     TensorFunction,
     View,
     While,
+    attrs_json,
     walk,
 )
+from tondo_runtime.packed import adapted
 from tondo_runtime.registry import get as registered
 
 
@@ -291,19 +293,24 @@ def _reserve(stmt: Reserve) -> Runner:
 
     def run(frame: Frame) -> None:
         number, extents = int(slot(frame)), _extents(shape, frame)
-        size = math.prod(extents) * buffer.dtype.numpy.itemsize
-        memory = frame.slots.get(number)
-        if memory is None or memory.size < size:
-            larger = poisoned((size,), UINT8)
-            if memory is not None:
-                larger[: memory.size] = memory
-            memory = frame.slots[number] = larger
+        memory = _slot_memory(frame, number, math.prod(extents) * buffer.dtype.numpy.itemsize)
         outer = frame.buffers.get(buffer.name)
-        frame.buffers[buffer.name] = memory[:size].view(buffer.dtype.numpy).reshape(extents)
+        frame.buffers[buffer.name] = memory.view(buffer.dtype.numpy).reshape(extents)
         body(frame)
         _restore(frame, buffer.name, outer)
 
     return run
+
+
+def _slot_memory(frame: Frame, number: int, size: int) -> np.ndarray:
+    """Return the first ``size`` bytes of a slot, which grows if it is smaller."""
+    memory = frame.slots.get(number)
+    if memory is None or memory.size < size:
+        larger = poisoned((size,), UINT8)
+        if memory is not None:
+            larger[: memory.size] = memory
+        memory = frame.slots[number] = larger
+    return memory[:size]
 
 
 def _restore(frame: Frame, name: str, outer: np.ndarray | None) -> None:
@@ -356,6 +363,10 @@ def _invoke(stmt: Invoke) -> Runner:
 
     def run(frame: Frame) -> None:
         values = [frame.memory(arg) if isinstance(arg, Buffer) else arg(frame) for arg in args]
+        if stmt.packed and stmt.attrs:
+            call = adapted(stmt.callee, registered(stmt.callee), lambda slot, size: _slot_memory(frame, slot, size))
+            call(*values, attrs_json(stmt.attrs))
+            return
         if stmt.packed:
             registered(stmt.callee)(*values)
             return

@@ -5,7 +5,7 @@ The grammar stands in ``grammar.md`` beside this file.
 
 from __future__ import annotations
 
-from tondo.ir.attrs import EMPTY, Attrs, AttrValue, freeze
+from tondo.ir.attrs import EMPTY, Attrs, AttrValue, attrs_json, freeze
 from tondo.ir.buffer import (
     CONSTANT,
     GLOBAL,
@@ -194,6 +194,7 @@ __all__ = [
     "add",
     "all_of",
     "as_expr",
+    "attrs_json",
     "binary",
     "cast",
     "ceildiv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +72,30 @@ class Attrs(Mapping[str, AttrValue]):
 
 
 EMPTY = Attrs()
+
+
+def attrs_json(attrs: Attrs) -> str:
+    """Return ``attrs`` as JSON text, as foreign functions get them; element types are written by their names.
+
+    Raises:
+        TypeError: for expressions, which have no values there.
+    """
+    return json.dumps(_plain(attrs))
+
+
+def _plain(value: AttrValue) -> object:
+    match value:
+        case Attrs():
+            return {name: _plain(item) for name, item in value.items()}
+        case tuple():
+            return [_plain(item) for item in value]
+        case DType():
+            return str(value)
+        case Expr():
+            msg = "an expression cannot be passed to a foreign function"
+            raise TypeError(msg)
+        case _:
+            return value
 
 
 def _comparable(value: AttrValue) -> object:

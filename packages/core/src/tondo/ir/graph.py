@@ -83,7 +83,8 @@ class CallDps(Operation):
 class CallPacked(Operation):
     """Call the registered foreign function ``name`` on ``args``; it fills output tensors of the bound types.
 
-    ``effect`` is ``pure``, ``inplace`` (writes its first argument) or ``io`` (ordered with other effects).
+    ``attrs`` reach it by name. It returns, and does not fill, tensors whose types introduce dimensions. ``effect`` is
+    ``pure``, ``inplace`` (writes its first argument) or ``io`` (ordered with other effects).
     """
 
     name: str

@@ -170,13 +170,17 @@ class Invoke(Stmt):
     """Call a function with buffers and scalars: another tensor function of the module, or a registered foreign one.
 
     ``packed`` calls go through the function registry with tagged values; the others use the internal convention
-    (a pointer per buffer, an int64 or double per scalar, in the order of the callee's parameters).
+    (a pointer per buffer, an int64 or double per scalar, in the order of the callee's parameters). ``attrs`` of a
+    packed call follow its arguments as JSON text: ``attrs``, what the function is told by name, and ``results``, pairs
+    of element type and rank of the results whose shapes it decides. Each of these has two arguments at the end: the
+    number of the slot that it goes to and an int64 buffer for its shape.
     """
 
     callee: str
     args: tuple[Buffer | Expr, ...]
     packed: bool = False
     span: Span | None = field(default=None, compare=False, repr=False)
+    attrs: Attrs = EMPTY
 
 
 @node

@@ -254,7 +254,8 @@ class TensorReader(DeclarationReader):
         if not call.args:
             self.fail(call, "expected the name of a function")
         args = tuple(self._argument(arg) for arg in call.args[1:])
-        return Invoke(self.text(call.args[0]), args, call.func.id == "invoke_packed", span)
+        attrs = self.attrs(self.keywords(call, "attrs").get("attrs"))
+        return Invoke(self.text(call.args[0]), args, call.func.id == "invoke_packed", span, attrs)
 
     def _argument(self, tree: ast.expr) -> Buffer | Expr:
         if isinstance(tree, ast.Name) and isinstance(found := self.lookup(tree), Buffer):

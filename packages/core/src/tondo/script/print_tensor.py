@@ -104,6 +104,8 @@ def _lines(stmt: Stmt) -> list[str]:
             return [f"evaluate({expr_text(stmt.value)})"]
         case Invoke():
             args = [repr(stmt.callee), *(arg.name if isinstance(arg, Buffer) else expr_text(arg) for arg in stmt.args)]
+            if stmt.attrs:
+                args.append(f"attrs={attrs_text(stmt.attrs)}")
             return [f"{'invoke_packed' if stmt.packed else 'invoke'}({', '.join(args)})"]
         case Assert():
             return [f"assert {expr_text(stmt.condition)}, {stmt.message!r}"]

@@ -122,7 +122,7 @@ class _Worker:
         self, region: GraphRegion, name: str, names: NameSupply, binding: Binding, kept: int = 0
     ) -> GraphRegion:
         """Return ``region`` as one call of a new function that yields its results except the first ``kept`` ones."""
-        if _is_outlined(region):
+        if self._is_outlined(region):
             return region
         wanted = region.results[kept:]
         used = _used(region.bindings, wanted)
@@ -137,9 +137,9 @@ class _Worker:
         call = Binding(results, CallGraph(made.name, made.params), binding.source, binding.span)
         return GraphRegion(region.params, (call,), (*region.results[:kept], *results))
 
-
-def _is_outlined(region: GraphRegion) -> bool:
-    return len(region.bindings) == 1 and isinstance(region.bindings[0].operation, CallGraph)
+    def _is_outlined(self, region: GraphRegion) -> bool:
+        call = region.bindings[0].operation if len(region.bindings) == 1 else None
+        return isinstance(call, CallGraph) and self._module.graph(call.function).attrs.get("inner") is True
 
 
 def _used(bindings: Iterable[Binding], results: Iterable[Atom]) -> dict[GraphVar, None]:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tondo.diagnostics import fail
 from tondo.ir import (
+    EMPTY,
+    INT64,
     Assert,
+    Attrs,
     BindDims,
     Binding,
     Buffer,
@@ -19,15 +22,18 @@ from tondo.ir import (
     CallPacked,
     Const,
     Expr,
+    GraphVar,
     If,
     IfRegion,
     Invoke,
     Join,
+    Load,
     LoopRegion,
     MatchShape,
     Reinterpret,
     Stmt,
     all_of,
+    attrs_json,
     compare,
     logical_or,
     parts_of,
@@ -37,7 +43,8 @@ from tondo.ir import (
 )
 from tondo_passes.host.control import branch, loop
 from tondo_passes.host.emitter import Emitter
-from tondo_passes.host.plan_memory import introduced, scratch_buffers, scratch_name, variables
+from tondo_passes.host.places import Slot
+from tondo_passes.host.plan_memory import introduced, scratch_buffers, scratch_name, shape_name, variables
 
 if TYPE_CHECKING:
     from tondo_passes.host.places import Scope
@@ -108,14 +115,40 @@ class Lowering(Emitter):
         return stmt if some is None else If(some, stmt)
 
     def _call_packed(self, scope: Scope, binding: Binding, call: CallPacked) -> Stmt:
+        """Call a foreign function on arguments, results to fill, and slot and shape of each result that it returns.
+
+        A function that works in place gets the memory of its first result, to which its first argument is copied.
+        """
+        steps: list[Stmt] = []
+        args, given = list(call.args), list(binding.vars)
         if call.effect == "inplace":
-            _refuse(binding, f"'{call.name}' works in place")
-        unknown = {var.name for result in binding.vars for var in variables(result.type) - scope.known}
-        if unknown:
-            _refuse(binding, f"the dimension {', '.join(sorted(unknown))} depends on the contents of a tensor")
-        named = [self.named(scope, atom) for atom in (*call.args, *binding.vars)]
-        used = tuple(buffer for buffer, _ in named)
-        return self.within(named, Invoke(call.name, used, True, binding.span))
+            kind = args[0].tensor
+            target = self.place(scope, given[0])
+            steps.append(self.copied(self.place(scope, args[0]), target, kind.dtype.bytes, kind.dims))
+            args[0] = given.pop(0)
+        returned = [var for var in given if variables(var.type) - scope.known]
+        named = [self.named(scope, atom) for atom in (*args, *(var for var in given if var not in returned))]
+        values: list[Buffer | Expr] = [buffer for buffer, _ in named]
+        shapes: list[Buffer] = []
+        for var in returned:
+            place = self.place(scope, var)
+            assert isinstance(place.base, Slot)
+            shapes.append(Buffer(self.fresh(f"{var.name}_shape"), (Const(var.tensor.rank),), INT64))
+            named.append((shapes[-1], self.planned(scope, shape_name(var))))
+            values.extend((place.base.number, shapes[-1]))
+        steps.append(Invoke(call.name, tuple(values), True, binding.span, _attrs(binding, call, returned)))
+        for var, shape in zip(returned, shapes, strict=True):
+            for axis, dim in enumerate(var.tensor.dims):
+                steps.append(self._learned(scope, var, dim, Load(shape, (Const(axis),))))
+        return self.within(named, seq(*steps))
+
+    def _learned(self, scope: Scope, var: GraphVar, dim: Expr, actual: Expr) -> Stmt:
+        """Return the statement that writes a new dimension or checks a known one."""
+        found = unknown_of(dim)
+        if found is None or found[0] in scope.known:
+            return Assert(compare("eq", self.here(dim), actual), f"shape of '{var.name}' is not as declared")
+        scope.known.add(found[0])
+        return self.set_cell(found[0].name, actual - found[1])
 
     def _match_shape(self, scope: Scope, binding: Binding, match: MatchShape) -> list[Stmt]:
         have = match.arg.tensor.dims
@@ -145,6 +178,18 @@ class Lowering(Emitter):
                 steps.append(self.within([named], self.set_cell(var.name, value - offset)))
                 steps.append(Assert(self.here(dim) >= 0, f"a size that depends on contents ('{var.name}') is negative"))
         return [seq(*steps)]
+
+
+def _attrs(binding: Binding, call: CallPacked, returned: list[GraphVar]) -> Attrs:
+    """Return what a foreign call says besides its arguments."""
+    try:
+        attrs_json(call.attrs)
+    except TypeError as error:
+        _refuse(binding, f"'{call.name}': {error}")
+    kinds = tuple((str(var.tensor.dtype), var.tensor.rank) for var in returned)
+    if kinds:
+        return Attrs(attrs=call.attrs, results=kinds)
+    return Attrs(attrs=call.attrs) if call.attrs else EMPTY
 
 
 def _refuse(binding: Binding, reason: str) -> NoReturn:

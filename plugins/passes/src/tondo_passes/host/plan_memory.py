@@ -31,6 +31,7 @@ from tondo.ir import (
     Buffer,
     CallDps,
     CallGraph,
+    CallPacked,
     Const,
     Expr,
     GraphFunction,
@@ -110,6 +111,11 @@ def trips_name(function: str) -> str:
 def area_name(var: GraphVar) -> str:
     """Return the name under which the memory of a carried value is planned; ``var`` is its value after the loop."""
     return f"{var.name}.area"
+
+
+def shape_name(var: GraphVar) -> str:
+    """Return the name under which the shape is planned that a foreign function gives its result ``var``."""
+    return f"{var.name}.shape"
 
 
 def scratch_buffers(function: TensorFunction) -> tuple[Buffer, ...]:
@@ -214,13 +220,15 @@ class _Planner:
             if isinstance(binding.operation, (MatchShape, Reinterpret)):
                 continue
             for var in binding.vars:
+                if isinstance(binding.operation, CallPacked) and new & variables(var.type):
+                    plan.need(Value(shape_name(var), Const(ALIGNMENT), position, position))
                 if var in parts:
                     continue
                 if var in results and (own_results or variables(var.type) <= known):
                     continue
                 if var not in results and _is_carried(binding, var):
                     continue
-                made_inside = isinstance(binding.operation, (IfRegion, LoopRegion)) and new & variables(var.type)
+                made_inside = not isinstance(binding.operation, CallDps) and new & variables(var.type)
                 grown = var in results or bool(made_inside)
                 self._place(binding, var, plan, (first[var], last.get(var, position)), grown=grown)
         memory, size = self._arranged(plan)
