@@ -21,7 +21,6 @@ from tondo_onnx.converters import (
     resize,
     sampling,
     shape,
-    signal,
     slicing,
 )
 from tondo_onnx.nodes.site import Converter, Versions
@@ -43,7 +42,6 @@ CONVERTERS: Final[Mapping[str, Versions]] = {
     **creation.CONVERTERS,
     **resize.CONVERTERS,
     **sampling.CONVERTERS,
-    **signal.CONVERTERS,
     **quantization.CONVERTERS,
     **control.CONVERTERS,
     **recurrent.CONVERTERS,
