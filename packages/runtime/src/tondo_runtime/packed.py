@@ -24,7 +24,7 @@ Memory = Callable[[int, int], "Array | None"]
 
 
 def adapted(name: str, function: Callable[..., object], memory: Memory) -> Callable[..., object]:
-    """Return ``function``, registered as ``name``, as generated code calls it; calls without JSON text stay as they are."""
+    """Return ``function``, registered as ``name``, as generated code calls it; without JSON text nothing changes."""
 
     def call(*args: object) -> object:
         if not args or not isinstance(args[-1], str):
