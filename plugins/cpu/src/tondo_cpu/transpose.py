@@ -20,7 +20,7 @@ _MOST = 4
 """Elements along each side of a tile; larger ones need more shuffles for each element."""
 _STRIP = 256
 """Bytes read next to each other before the other axis moves on: whole cache lines, a few for the prefetcher."""
-_LEAST = 4
+_LEAST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def sides_of(schedule: Schedule, stage: Stage, machine: Machine) -> Sides | None
     if any(not isinstance(extent, Const) or int(extent.value) < _LEAST for extent in extents):
         return None
     most = min(_MOST, max(2, machine.lanes))
-    tiles = [min(most, 1 << (int(extent.value).bit_length() - 1)) for extent in extents if isinstance(extent, Const)]
+    tiles = [min(most, int(extent.value)) for extent in extents if isinstance(extent, Const)]
     return Sides(read, write, tiles[0], tiles[1])
 
 
