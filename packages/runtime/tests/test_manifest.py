@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -67,6 +68,22 @@ def test_round_trip(axpy_manifest: Manifest) -> None:
     text = json.dumps(axpy_manifest.to_json())
     assert parse_manifest(text) == axpy_manifest
     assert parse_manifest(text).to_json() == axpy_manifest.to_json()
+
+
+def test_numbers_that_the_call_finds_out(axpy_manifest: Manifest) -> None:
+    output = axpy_manifest.outputs[0]
+    found = replace(output, shape=(DimTree("sub", "k", 1),), slot=1)
+    manifest = replace(axpy_manifest, outputs=(found,), numbers=("k", "loop.trips"), slots=2)
+    assert parse_manifest(json.dumps(manifest.to_json())) == manifest
+    for wrong, reason in (
+        (replace(manifest, outputs=(replace(found, slot=None),)), "has no slot"),
+        (replace(manifest, slots=1), "outside 0..0"),
+        (replace(manifest, numbers=("loop.trips",)), "undeclared symbol 'k'"),
+        (replace(manifest, numbers=("k", "k")), "occurs twice"),
+        (replace(manifest, inputs=(replace(manifest.inputs[0], shape=("k",)), *manifest.inputs[1:])), "undeclared"),
+    ):
+        with pytest.raises(RuntimeFailure, match=reason):
+            parse_manifest(json.dumps(wrong.to_json()))
 
 
 def test_extra_keys_are_ignored(axpy_manifest: Manifest) -> None:

@@ -15,6 +15,7 @@ from tondo.ir import (
     FLOAT32,
     INT64,
     Attrs,
+    BindDims,
     Binding,
     Buffer,
     Call,
@@ -236,6 +237,35 @@ def test_loop_ends_when_its_condition_does(data):
     finally:
         registry.remove("test.graph.before")
     np.testing.assert_allclose(result, data[0] * 4, rtol=1e-6)
+
+
+def test_contents_may_decide_sizes(data):
+    counts = GraphVar("counts", tensor(2, dtype=INT64))
+    bind = Binding((), BindDims(counts, (Var("k") - 1, Var("j"))))
+    shape = GraphVar("shape", tensor(2, dtype=INT64))
+    values = Binding((shape,), ShapeValue((Var("k") - 1, Var("j"))))
+    module = IRModule.of(graph([counts], [bind, values], [shape]))
+    for sizes in ((3, 2), (0, 5)):
+        assert run_graph(module, [np.array(sizes, np.int64)], {})[0].tolist() == list(sizes)
+    with pytest.raises(TondoError, match="would be -1"):
+        run_graph(module, [np.array([-1, 2], np.int64)], {})
+
+
+def test_a_carried_value_may_grow(data):
+    count = GraphVar("count", tensor(1, dtype=INT64))
+    at, alive = GraphVar("at", tensor(dtype=INT64)), GraphVar("alive", tensor(dtype=BOOL))
+    state, longer = GraphVar("state", tensor(Var("k"), 3)), GraphVar("longer", tensor(Var("k") * 2, 3))
+    registry.register("test.graph.twice", lambda x, out: np.copyto(out, np.concatenate([x, x])))
+    try:
+        step = Binding((longer,), CallPacked("test.graph.twice", (state,)))
+        body = GraphRegion((at, alive, state), (step,), (alive, longer))
+        final = GraphVar("final", tensor(Var("p"), 3))
+        module = IRModule.of(graph([count, X], [Binding((final,), LoopRegion(count, None, (X,), body))], [final]))
+        for trips in (0, 1, 3):
+            (result,) = run_graph(module, [np.array([trips]), data[0]], {})
+            np.testing.assert_array_equal(result, np.concatenate([data[0]] * 2**trips))
+    finally:
+        registry.remove("test.graph.twice")
 
 
 def test_undefined_values_are_reported(data):

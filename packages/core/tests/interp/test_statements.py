@@ -16,6 +16,7 @@ from tondo.ir import (
     Allocate,
     Assert,
     Binary,
+    Block,
     Broadcast,
     Buffer,
     Compare,
@@ -25,9 +26,11 @@ from tondo.ir import (
     If,
     Invoke,
     IRModule,
+    IterVar,
     Let,
     Load,
     Ramp,
+    Reserve,
     Store,
     TensorFunction,
     Var,
@@ -36,6 +39,7 @@ from tondo.ir import (
     const,
     dims,
     intrin,
+    point,
     seq,
 )
 
@@ -173,6 +177,26 @@ def test_view_reinterprets_bytes(data):
     np.testing.assert_array_equal(result[:6], data[:6].reshape(3, 2).T.reshape(-1))
     with pytest.raises(TondoError, match="outside of 'arena'"):
         run(Allocate(arena, View(a, arena, Const(48), fill)), data)
+
+
+def test_slots_keep_what_they_hold(data):
+    small, large = Buffer("a", dims((4,)), FLOAT32), Buffer("b", dims((N,)), FLOAT32)
+    fill = Reserve(small, Const(1), For(I, Const(0), Const(4), Store(small, (I,), X[I] + 1.0)))
+    copy = Reserve(large, Const(1), For(J, Const(0), N, Store(Y, (J,), large[J])))
+    result = run(seq(fill, copy), data)
+    np.testing.assert_array_equal(result[:4], data[:4] + 1)
+    assert not np.isclose(result[4:], data[4:] + 1).any(), "what was not written before is not defined"
+
+
+def test_a_reduction_over_nothing_only_starts(data):
+    i = IterVar(Var("vi"), N, I)
+    k = IterVar(Var("vk"), Var("m"), K, "reduction")
+    update = Store(Y, (i.var,), Y[i.var] + X[i.var])
+    block = Block("sum", (i, k), (point(X, (i.var,)),), (point(Y, (i.var,)),), update, Store(Y, (i.var,), const(7.0)))
+    nest = For(I, Const(0), N, For(K, Const(0), Var("m"), block))
+    params = (Var("m"), N, X, Y)
+    np.testing.assert_array_equal(run(nest, data, params=params, scalars={"m": 0}), np.full(10, 7.0))
+    np.testing.assert_array_equal(run(nest, data, params=params, scalars={"m": 2}), 7 + 2 * data)
 
 
 def test_invoke_and_packed(data):

@@ -134,6 +134,12 @@ def bind_symbols(manifest: Manifest, shapes: Sequence[tuple[int, ...]]) -> dict[
                 "TND-U002",
                 f"{places[symbol.name]} is {values[symbol.name]}, '{symbol.name}' has to be at least {symbol.minimum}",
             )
+        if symbol.maximum is not None and values[symbol.name] > symbol.maximum:
+            fail(
+                "TND-U002",
+                f"{places[symbol.name]} is {values[symbol.name]}, '{symbol.name}' has to be at most {symbol.maximum}",
+                help=f"compile the model with a larger bound: dimensions: {{{symbol.name}: {{max: ...}}}}",
+            )
     for spec, shape in zip(manifest.inputs, shapes, strict=True):
         for axis, (dim, size) in enumerate(zip(spec.shape, shape, strict=True)):
             _check_dim(spec, shape, axis, dim, size, values, places)

@@ -25,10 +25,16 @@ CodeKind = Literal["object", "shared"]
 
 @dataclass(frozen=True, slots=True)
 class SymbolSpec:
-    """A symbolic dimension: bound from input shapes, at least ``minimum``."""
+    """A symbolic dimension: bound from input shapes, at least ``minimum`` and at most ``maximum`` (None: any size)."""
 
     name: str
     minimum: int = 1
+    maximum: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON form."""
+        found: dict[str, object] = {"name": self.name, "min": self.minimum}
+        return found if self.maximum is None else {**found, "max": self.maximum}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,7 @@ class Manifest:
                 "cpu": self.target.cpu,
                 "features": list(self.target.features),
             },
-            "symbols": [{"name": symbol.name, "min": symbol.minimum} for symbol in self.symbols],
+            "symbols": [symbol.to_json() for symbol in self.symbols],
             "inputs": [spec.to_json() for spec in self.inputs],
             "outputs": [spec.to_json() for spec in self.outputs],
             "constants": [spec.to_json() for spec in self.constants],

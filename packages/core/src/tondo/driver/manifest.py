@@ -37,13 +37,17 @@ class Signature:
     slots: int = 0
 
 
-def signature_of(module: IRModule, smallest: Mapping[str, int] | None = None) -> Signature:
+Bounds = Mapping[str, tuple[int, int | None]]
+"""Smallest and largest size by the name of a symbol; None: unbounded."""
+
+
+def signature_of(module: IRModule, bounds: Bounds | None = None) -> Signature:
     """Return the signature that the pipeline's last pass left in the attributes of ``module``.
 
     The attributes are ``symbols`` (names, or mappings ``{name, min}``), ``inputs`` and ``outputs`` (mappings
     ``{name, dtype, shape}``), ``constants`` (names of the module's constants in the order of the arguments) and
     ``workspace`` (bytes), and for a model that finds out dimensions in the call ``numbers`` (their names) and ``slots``
-    (how many there are). Shapes and bytes are expressions over the symbols. ``smallest`` are lower bounds of symbols.
+    (how many there are). Shapes and bytes are expressions over the symbols. ``bounds`` are those of symbols.
 
     Raises:
         TondoError: TND-B001 if an attribute is missing or of another form.
@@ -57,7 +61,7 @@ def signature_of(module: IRModule, smallest: Mapping[str, int] | None = None) ->
                 help="end the pipeline with the passes that make the host function",
             )
     return Signature(
-        tuple(_symbol(entry, smallest or {}) for entry in _items(attrs["symbols"])),
+        tuple(_symbol(entry, bounds or {}) for entry in _items(attrs["symbols"])),
         tuple(_tensor(entry) for entry in _items(attrs["inputs"])),
         tuple(_tensor(entry) for entry in _items(attrs["outputs"])),
         tuple(_name(entry) for entry in _items(attrs["constants"])),
@@ -142,9 +146,10 @@ def dim_of(value: object) -> Dim:
     return fail("TND-B001", f"the dimension {value!r} cannot be computed at run time")
 
 
-def _symbol(entry: object, smallest: Mapping[str, int]) -> SymbolSpec:
+def _symbol(entry: object, bounds: Bounds) -> SymbolSpec:
     name, low = (_name(entry["name"]), entry.get("min", 1)) if isinstance(entry, Attrs) else (_name(entry), 1)
-    return SymbolSpec(name, max(low if isinstance(low, int) else 1, smallest.get(name, 1)))
+    smallest, largest = bounds.get(name, (1, None))
+    return SymbolSpec(name, max(low if isinstance(low, int) else 1, smallest), largest)
 
 
 def _tensor(entry: object) -> TensorSpec:
