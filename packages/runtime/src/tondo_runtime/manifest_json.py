@@ -199,7 +199,8 @@ def _check_whole(manifest: Manifest) -> None:
 
 def _symbol(where: str, value: object) -> SymbolSpec:
     record = _Record(where, value)
-    return SymbolSpec(record.text("name"), record.integer("min"))
+    low = record.integer("min")
+    return SymbolSpec(record.text("name"), low, record.integer("max", low) if "max" in record else None)
 
 
 def _tensor_parser(symbols: frozenset[str], slots: int = 0) -> Callable[[str, object], TensorSpec]:

@@ -29,12 +29,14 @@ class Dimensions:
     def __init__(self, bounds: Mapping[str, tuple[int, int | None]] | None = None) -> None:
         """Know ``bounds`` of symbols that may come; ``(low, high)``, high None: unbounded."""
         self._bounds = dict(bounds or {})
+        self._unused = dict.fromkeys(self._bounds)
         self._vars: dict[str, Var] = {}
         self.unknowns: list[str] = []
         self._analyzer = Analyzer()
 
     def symbol(self, name: str) -> Expr:
         """Return the dimension ``name``; a constant if its bounds leave one value only."""
+        self._unused.pop(name, None)
         low, high = self._bounds.get(name, (1, None))
         if low == high:
             return Const(low)
@@ -49,6 +51,11 @@ class Dimensions:
         self._bounds[name] = (1, None)
         self.unknowns.append(name)
         return self.symbol(name) - 1
+
+    @property
+    def unused(self) -> list[str]:
+        """Names that have bounds and that nothing has asked for."""
+        return list(self._unused)
 
     def __contains__(self, name: str) -> bool:
         """Return whether ``name`` is a symbol of the model."""
