@@ -14,13 +14,26 @@ from tondo_ops.create import OPERATORS as CREATE
 from tondo_ops.elementwise import OPERATORS as ELEMENTWISE
 from tondo_ops.movement import OPERATORS as MOVEMENT
 from tondo_ops.normalize import OPERATORS as NORMALIZE
+from tondo_ops.random import OPERATORS as RANDOM
 from tondo_ops.reduction import OPERATORS as REDUCTION
 from tondo_ops.sample import OPERATORS as SAMPLE
+from tondo_ops.signal import OPERATORS as SIGNAL
 from tondo_ops.window import OPERATORS as WINDOW
 
 OPERATORS: Final[dict[str, Operator]] = {
     operator.name: operator
-    for operator in (*ELEMENTWISE, *REDUCTION, *WINDOW, *NORMALIZE, *CONTRACTION, *MOVEMENT, *SAMPLE, *CREATE)
+    for operator in (
+        *ELEMENTWISE,
+        *REDUCTION,
+        *WINDOW,
+        *NORMALIZE,
+        *CONTRACTION,
+        *MOVEMENT,
+        *SAMPLE,
+        *SIGNAL,
+        *CREATE,
+        *RANDOM,
+    )
 }
 """Every operator by name."""
 

@@ -16,11 +16,13 @@ from tondo_onnx.converters import (
     normalization,
     pooling,
     quantization,
+    random,
     recurrent,
     reduce,
     resize,
     sampling,
     shape,
+    signal,
     slicing,
 )
 from tondo_onnx.nodes.site import Converter, Versions
@@ -42,7 +44,9 @@ CONVERTERS: Final[Mapping[str, Versions]] = {
     **creation.CONVERTERS,
     **resize.CONVERTERS,
     **sampling.CONVERTERS,
+    **signal.CONVERTERS,
     **quantization.CONVERTERS,
+    **random.CONVERTERS,
     **control.CONVERTERS,
     **recurrent.CONVERTERS,
 }
