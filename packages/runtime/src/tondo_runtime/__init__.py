@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tondo_runtime.artifact import Artifact, write_artifact
 from tondo_runtime.errors import RuntimeFailure
+from tondo_runtime.functions.random import seed
 from tondo_runtime.manifest import (
     CodeSpec,
     ConstantSpec,
@@ -38,5 +39,6 @@ __all__ = [
     "register",
     "register_native",
     "remove",
+    "seed",
     "write_artifact",
 ]

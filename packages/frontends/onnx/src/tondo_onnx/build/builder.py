@@ -21,6 +21,7 @@ from tondo.ir import (
     BindDims,
     Binding,
     Call,
+    CallPacked,
     Const,
     ConstantData,
     ConstantRef,
@@ -160,6 +161,18 @@ class Builder:
         self.bindings.append(Binding(tuple(variables), operation, self.source))
         return tuple(made)
 
+    def packed(
+        self,
+        name: str,
+        args: Sequence[Value],
+        types: Sequence[TensorType],
+        attrs: Mapping[str, object] | None = None,
+        effect: str = "pure",
+    ) -> tuple[Value, ...]:
+        """Return the results of a function of the runtime, called by name; its attributes hold plain values."""
+        atoms = tuple(self.atom(arg) for arg in args)
+        return self._emit(CallPacked(name, atoms, Attrs(attrs or {}), effect), types, name.rsplit(".", 1)[-1])
+
     # -- regions and dimensions that depend on contents
 
     @contextmanager
@@ -271,7 +284,7 @@ class Builder:
 
     def _renamed_operation(self, operation: Operation, renamed: dict[str, GraphVar]) -> Operation:
         match operation:
-            case Call():
+            case Call() | CallPacked():
                 return replace(operation, args=tuple(_new(arg, renamed) for arg in operation.args))
             case MatchShape() | BindDims():
                 return replace(operation, arg=_new(operation.arg, renamed))

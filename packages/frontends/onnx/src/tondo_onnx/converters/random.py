@@ -1,7 +1,7 @@
 """Random numbers: uniform, normal, of given probabilities.
 
 A node with a ``seed`` returns the same numbers in every call. The others draw a key from the runtime in each call, see
-``tondo_runtime.seed``. Bernoulli is what the standard defines it to be, in terms of RandomUniformLike.
+``tondo_runtime.seed``.
 """
 
 from __future__ import annotations
@@ -55,6 +55,17 @@ def _random_like(op: str) -> Converter:
     return convert
 
 
+def _bernoulli(site: Site) -> Value:
+    """Return 1 with the probability of the input; the function of the standard has 0 and 1 the other way round."""
+    x, named = site.arg(0), site.attributes.integer("dtype", 0)
+    if not x.dtype.is_float:
+        site.invalid(f"probabilities are {x.dtype}")
+    kind = dtype_of(named, f"the result of {site.label}") if named else x.dtype
+    work = x.dtype if x.dtype.bits >= FLOAT32.bits else FLOAT32
+    drawn = site.call("random_uniform", key_of(site), shape=plains(x.dims), dtype=work)
+    return site.cast(site.call("less", drawn, site.cast(x, work)), kind)
+
+
 def _multinomial(site: Site) -> Value:
     """Return classes ``[batch, samples]``: how many sums of probabilities a uniform number reaches."""
     x = site.arg(0)
@@ -80,5 +91,6 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "RandomNormal": since(_random("random_normal")),
     "RandomUniformLike": since(_random_like("random_uniform")),
     "RandomNormalLike": since(_random_like("random_normal")),
+    "Bernoulli": since(_bernoulli),
     "Multinomial": since(_multinomial),
 }

@@ -1,0 +1,7 @@
+"""Functions that every runtime registers: what is by nature not arithmetic. Compiled models call them by name."""
+
+from __future__ import annotations
+
+from tondo_runtime.functions import random
+
+__all__ = ["random"]
