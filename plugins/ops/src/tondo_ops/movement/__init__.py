@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tondo_ops.movement.cache import OPERATORS as CACHE
+from tondo_ops.movement.columns import OPERATORS as COLUMNS
 from tondo_ops.movement.gather import OPERATORS as GATHER
 from tondo_ops.movement.join import OPERATORS as JOIN
 from tondo_ops.movement.pad import OPERATORS as PAD
@@ -15,6 +17,21 @@ from tondo_ops.movement.slice import OPERATORS as SLICE
 from tondo_ops.movement.space import OPERATORS as SPACE
 from tondo_ops.movement.transpose import OPERATORS as TRANSPOSE
 
-OPERATORS = (*RESHAPE, *TRANSPOSE, *JOIN, *SLICE, *PAD_AT, *GATHER, *SCATTER, *PAD, *REPEAT, *SPACE, *RESIZE, *ROWS)
+OPERATORS = (
+    *RESHAPE,
+    *TRANSPOSE,
+    *JOIN,
+    *SLICE,
+    *PAD_AT,
+    *CACHE,
+    *COLUMNS,
+    *GATHER,
+    *SCATTER,
+    *PAD,
+    *REPEAT,
+    *SPACE,
+    *RESIZE,
+    *ROWS,
+)
 
 __all__ = ["OPERATORS"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tondo.ir import INT64
+from tondo_onnx.build.dims import plains
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.site import Converter, Site, Versions, since
 
@@ -20,6 +22,25 @@ def _gather(op: str) -> Converter:
 
 def _gather_nd(site: Site) -> Value:
     return site.call("gather_nd", site.arg(0), site.arg(1), batch_dims=site.attributes.integer("batch_dims", 0))
+
+
+def _tensor_scatter(site: Site) -> Value:
+    x, update, begin = site.arg(0), site.arg(1), site.optional(2)
+    mode = site.attributes.text("mode", "linear")
+    if mode not in {"linear", "circular"}:
+        site.invalid(f"mode is '{mode}'")
+    places = site.fill((x.dims[0],), 0, INT64) if begin is None else begin
+    axis = site.axis(site.attributes.integer("axis", -2), x.rank)
+    return site.call("write_at", x, update, places, axis=axis, circular=mode == "circular")
+
+
+def _col2im(site: Site) -> Value:
+    x, image, kernel = site.arg(0), site.sizes(1), site.sizes(2)
+    ones, zeros = [1] * len(image), [0] * (2 * len(image))
+    return site.call(
+        "col2im", x, image=plains(image), kernel=plains(kernel), strides=site.attributes.ints_or("strides", ones),
+        dilations=site.attributes.ints_or("dilations", ones), pads=site.attributes.ints_or("pads", zeros),
+    )  # fmt: skip
 
 
 def _reduction(site: Site) -> str:
@@ -61,6 +82,8 @@ def _reverse_sequence(site: Site) -> Value:
 
 
 CONVERTERS: Final[dict[str, Versions]] = {
+    "TensorScatter": since(_tensor_scatter),
+    "Col2Im": since(_col2im),
     "Gather": since(_gather("gather")),
     "GatherElements": since(_gather("gather_elements")),
     "GatherND": since(_gather_nd),

@@ -15,7 +15,7 @@ _GROUP_PER_CHANNEL: Final = 21
 def _batch_norm(site: Site) -> tuple[Value, ...]:
     """Convert BatchNormalization in inference form; its further outputs belong to training."""
     if site.attributes.flag("training_mode"):
-        site.refuse("training mode")
+        return _batch_norm_in_training(site)
     if any(site.wants(position) for position in range(1, 5)):
         site.refuse("outputs of training")
     x, scale, bias, mean, variance = (site.arg(position) for position in range(5))
@@ -26,6 +26,26 @@ def _batch_norm(site: Site) -> tuple[Value, ...]:
         return (site.call("add", site.call("mul", normal, scale), bias),)
     params = [site.cast(param, x.dtype) for param in (scale, bias, mean, variance)]
     return (site.call("batch_norm", x, *params, epsilon=epsilon),)
+
+
+def _batch_norm_in_training(site: Site) -> tuple[Value, ...]:
+    """Return the result normalised by the batch's own mean and variance, and both blended into the running ones."""
+    x, scale, bias, mean, variance = (site.arg(position) for position in range(5))
+    momentum = site.attributes.number("momentum", 0.9)
+    axes = tuple(axis for axis in range(x.rank) if axis != 1)
+    own = site.call("reduce_mean", x, axes=axes, keepdims=True)
+    moved = site.call("sub", x, own)
+    spread = site.call("reduce_mean", site.call("mul", moved, moved), axes=axes, keepdims=True)
+    flat_mean, flat_variance = (site.reshape(value, (x.dims[1],)) for value in (own, spread))
+
+    def blended(running: Value, current: Value) -> Value:
+        current = site.cast(current, running.dtype)
+        old = site.call("mul", running, site.scalar(momentum, running.dtype))
+        return site.call("add", old, site.call("mul", current, site.scalar(1.0 - momentum, running.dtype)))
+
+    params = [site.cast(param, x.dtype) for param in (scale, bias, flat_mean, flat_variance)]
+    result = site.call("batch_norm", x, *params, epsilon=site.attributes.number("epsilon", 1e-5))
+    return result, blended(mean, flat_mean), blended(variance, flat_variance)
 
 
 def _instance_norm(site: Site) -> Value:

@@ -122,6 +122,10 @@ def _non_zero(site: Site) -> Value:
     return site.builder.constant(np.array(found, np.int64).reshape(len(found), -1), "nonzero")
 
 
+def _det(site: Site) -> Value:
+    return site.call("det", site.arg(0))
+
+
 _REDUCE: Final = {
     "ReduceSum": "reduce_sum", "ReduceMean": "reduce_mean", "ReduceProd": "reduce_prod", "ReduceL1": "reduce_l1",
     "ReduceL2": "reduce_l2", "ReduceSumSquare": "reduce_sum_square", "ReduceLogSum": "reduce_log_sum",
@@ -144,4 +148,5 @@ CONVERTERS: Final[dict[str, Versions]] = {
     "GlobalMaxPool": since(global_pool("reduce_max")),
     "GlobalLpPool": since(_global_lp_pool),
     "NonZero": since(_non_zero),
+    "Det": since(_det),
 }
