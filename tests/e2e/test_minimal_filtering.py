@@ -20,14 +20,14 @@ PASS = "graph.minimal_filtering"
 FORMS = {"same": (3, (1, 1, 1, 1)), "valid": (3, (0, 0, 0, 0)), "uneven": (3, (0, 2, 1, 0)), "five": (5, (2, 2, 2, 2))}
 
 
-def residual(shape: Sequence[int | str], form: str) -> onnx.ModelProto:
+def residual(shape: Sequence[int | str], form: str, groups: int = 1) -> onnx.ModelProto:
     """``silu(conv(relu(conv(x))) + project(x))`` beside the first convolution, joined along the channels."""
     taps, pads = FORMS[form]
     generator = np.random.default_rng(5)
-    sizes = {"w0": (taps, taps), "w1": (3, 3), "w2": (1, 1)}
+    sizes = {"w0": (CHANNELS, taps, taps), "w1": (CHANNELS // groups, 3, 3), "w2": (CHANNELS, 1, 1)}
     weights = [
         numpy_helper.from_array(
-            (generator.standard_normal((CHANNELS, CHANNELS, *size)) / np.sqrt(CHANNELS * np.prod(size))).astype("f"),
+            (generator.standard_normal((CHANNELS, *size)) / np.sqrt(np.prod(size))).astype("f"),
             name,
         )
         for name, size in sizes.items()
@@ -36,7 +36,7 @@ def residual(shape: Sequence[int | str], form: str) -> onnx.ModelProto:
     nodes = [
         helper.make_node("Conv", ["x", "w0", "bias"], ["first"], pads=pads),
         helper.make_node("Relu", ["first"], ["positive"]),
-        helper.make_node("Conv", ["positive", "w1"], ["second"], pads=(1, 1, 1, 1)),
+        helper.make_node("Conv", ["positive", "w1"], ["second"], pads=(1, 1, 1, 1), group=groups),
         helper.make_node("Conv", ["positive", "w2"], ["projected"]),
         helper.make_node("Add", ["second", "projected"], ["sum"]),
         helper.make_node("Sigmoid", ["sum"], ["gate"]),
@@ -61,6 +61,14 @@ def test_fixed_sizes(form: str, batch: int, size: int, threads: int) -> None:
     (expected,) = session(model).run(None, {"x": image})
     found = tondo.compile(model, threads=threads)(image)
     assert of_range(found, expected) < 5e-6
+
+
+@pytest.mark.parametrize("size", [8, 13])
+def test_groups(size: int) -> None:
+    model = residual([2, CHANNELS, size, size], "same", groups=2)
+    image = np.random.default_rng(size).standard_normal((2, CHANNELS, size, size)).astype("f")
+    (expected,) = session(model).run(None, {"x": image})
+    assert of_range(tondo.compile(model)(image), expected) < 5e-6
 
 
 def test_any_size() -> None:

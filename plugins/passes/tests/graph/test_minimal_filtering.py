@@ -18,6 +18,7 @@ from tondo.ir import (
     FLOAT64,
     INT32,
     Binding,
+    Buffer,
     CallDps,
     Compute,
     ConstantData,
@@ -42,7 +43,7 @@ from tondo_passes.graph.minimal_filtering import MinimalFiltering
 from tondo_schedule.facts import SlidingProduct
 
 FORMS = [(m, r) for m in range(2, 7) for r in range(2, 6) if has_points(m, r)]
-CHANNELS, COLUMNS = 3, 4
+CHANNELS, COLUMNS = 4, 6
 CALM = settings(derandomize=True, deadline=None, max_examples=25)
 
 
@@ -77,6 +78,7 @@ class Conv:
     start: float = 0.0
     bias: bool = True
     dtype: DType = FLOAT32
+    groups: int = 1
 
     @property
     def result(self) -> tuple[Expr | int, ...]:
@@ -86,7 +88,7 @@ class Conv:
     def function(self) -> TensorFunction:
         builder = Compute("conv")
         x = builder.input("x", TensorType(dims((self.n, CHANNELS, *self.size)), self.dtype))
-        w = builder.input("w", TensorType(dims((COLUMNS, CHANNELS, *self.taps)), self.dtype))
+        w = builder.input("w", TensorType(dims((COLUMNS, CHANNELS // self.groups, *self.taps)), self.dtype))
         bias = builder.input("bias", TensorType(dims((COLUMNS,)), self.dtype))
         ends = zip(self.size, self.before, self.after, strict=True)
         shape = (self.n, CHANNELS, *(s + b + a for s, b, a in ends))
@@ -106,6 +108,8 @@ class Conv:
             places = [i * self.step + t * self.spread for i, t in zip(at, taps, strict=True)]
             return data[(b, c, *places)] * w[(o, c, *taps)]
 
+        if self.groups > 1:
+            return builder.build(self.joined(builder, data, w, bias))
         outputs = (self.n, COLUMNS, *self.result)
         init = const(self.start, self.dtype) if self.start else None
         total = builder.reduce("total", outputs, (CHANNELS, *self.taps), term, init=init)
@@ -113,11 +117,27 @@ class Conv:
             return builder.build(total)
         return builder.build(builder.compute("y", outputs, lambda *i: total[i] + bias[i[1]]))
 
+    def joined(self, builder: Compute, data: Buffer, w: Buffer, bias: Buffer) -> Buffer:
+        """Every group of channels has columns of its own; the last stage brings them together."""
+        depth, own, rank = CHANNELS // self.groups, COLUMNS // self.groups, len(self.size)
+
+        def term(b: Expr, g: Expr, o: Expr, *rest: Expr) -> Expr:
+            at, c, taps = rest[:rank], rest[rank], rest[rank + 1 :]
+            places = [i + t for i, t in zip(at, taps, strict=True)]
+            return data[(b, g * depth + c, *places)] * w[(g * own + o, c, *taps)]
+
+        total = builder.reduce("total", (self.n, self.groups, own, *self.result), (depth, *self.taps), term)
+
+        def last(b: Expr, o: Expr, *at: Expr) -> Expr:
+            return total[(b, o // own, o % own, *at)] + bias[o]
+
+        return builder.compute("y", (self.n, COLUMNS, *self.result), last)
+
     def module(self, *, constant: bool = True) -> IRModule:
         function = self.function()
         x = GraphVar("x", TensorType(function.input_buffers[0].shape, self.dtype))
         generator = np.random.default_rng(3)
-        weights = generator.standard_normal((COLUMNS, CHANNELS, *self.taps)).astype(self.dtype.numpy)
+        weights = generator.standard_normal((COLUMNS, CHANNELS // self.groups, *self.taps)).astype(self.dtype.numpy)
         data = {"w": ConstantData(weights), "b": ConstantData(np.arange(COLUMNS, dtype=self.dtype.numpy))}
         w = GraphVar("w", data["w"].type)
         refs = [x, ConstantRef("w", data["w"].type) if constant else w, ConstantRef("b", data["b"].type)]
@@ -208,6 +228,14 @@ def test_keeps_the_meaning(
 @pytest.mark.parametrize("pad", [0, 1])
 def test_one_axis(same_meaning: Callable[..., None], outputs: int, pad: int) -> None:
     plain, filtered = transformed(Conv(2, (13,), (3,), (pad,), (pad,), dtype=FLOAT64), outputs)
+    assert plain.graph() != filtered.graph()
+    same_meaning(plain, filtered, tolerance=1e-9)
+
+
+@pytest.mark.parametrize("outputs", [2, 4])
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
+def test_groups(same_meaning: Callable[..., None], size: tuple[int, int], outputs: int) -> None:
+    plain, filtered = transformed(Conv(2, size, (3, 3), (1, 1), (1, 1), dtype=FLOAT64, groups=2), outputs)
     assert plain.graph() != filtered.graph()
     same_meaning(plain, filtered, tolerance=1e-9)
 

@@ -86,7 +86,7 @@ def _starts_at_zero(stage: Stage) -> bool:
 
 
 def _axes(contraction: Contraction) -> tuple[SlidingAxis, ...] | None:
-    """Return the sliding axes; None if an index of the left operand is neither plain nor ``row + tap``."""
+    """Return the sliding axes; None if an index of the left operand moves with a row otherwise than ``row + tap``."""
     rows = {it.var: it for it in contraction.m}
     taps = {it.var: it for it in contraction.k}
     found: list[SlidingAxis] = []
@@ -94,7 +94,7 @@ def _axes(contraction: Contraction) -> tuple[SlidingAxis, ...] | None:
     for place, index in enumerate(contraction.left.indices):
         variables = [item for item in walk(index) if isinstance(item, Var)]
         seen.extend(variables)
-        if isinstance(index, (Var, Const)):
+        if isinstance(index, (Var, Const)) or not any(var in rows for var in variables):
             continue
         form = affine(index)
         if form is None or form.constant != 0 or any(slope != 1 for _, slope in form.terms) or len(form.terms) != 2:

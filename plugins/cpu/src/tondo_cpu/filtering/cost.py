@@ -37,13 +37,14 @@ _LEAST: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """The extents of a sliding product: ``lead`` rows that no window moves along, sliding rows, taps."""
+    """The extents of a sliding product, channels and columns of one group; no window moves along ``lead`` rows."""
 
     lead: int
     rows: tuple[int, ...]
     taps: tuple[int, ...]
     channels: int
     columns: int
+    groups: int
     bytes: int
 
     @staticmethod
@@ -58,6 +59,7 @@ class _Sizes:
             tuple(axis.taps for axis in problem.axes),
             prod(_size(it.extent, _UNKNOWN) for it in contraction.k if it.var not in taps),
             prod(_size(it.extent, _UNKNOWN) for it in contraction.n),
+            prod(_size(it.extent, _UNKNOWN) for it in contraction.batch),
             problem.source.dtype.bytes,
         )
 
@@ -83,7 +85,7 @@ def direct_seconds(sizes: _Sizes, machine: Machine) -> float:
     """Return the estimated time of the direct form on one core."""
     rows = sizes.rows[-1]
     depth = sizes.channels * prod(sizes.taps)
-    return _product(sizes.lead * prod(sizes.rows), depth, sizes, rows, machine)
+    return sizes.groups * _product(sizes.lead * prod(sizes.rows), depth, sizes, rows, machine)
 
 
 def filter_seconds(sizes: _Sizes, outputs: Sequence[int], machine: Machine) -> float:
@@ -93,9 +95,9 @@ def filter_seconds(sizes: _Sizes, outputs: Sequence[int], machine: Machine) -> f
     points = prod(count + taps - 1 for _, count, taps in axes)
     inside = tiles * points * sizes.bytes
     pixels = sizes.lead * prod(sizes.rows) * sizes.bytes
-    product = _product(tiles * points, sizes.channels, sizes, tiles, machine, points)
+    product = sizes.groups * _product(tiles * points, sizes.channels, sizes, tiles, machine, points)
     moved = 0.0
-    for width, copies in ((sizes.channels, 3), (sizes.columns, 1)):
+    for width, copies in ((sizes.groups * sizes.channels, 3), (sizes.groups * sizes.columns, 1)):
         held = inside * width
         level = 0 if held <= machine.l2 // 2 else 1 if held <= _OUTER_CACHE else 2
         moved += (2 * held + copies * pixels * width) / _TILES_PER_SECOND[level]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tondo.ir import Binary, Buffer, Compare, Const, Expr, IterVar, Load, Select, Var, walk
 from tondo_schedule.facts import Stage, consumers_of
@@ -56,9 +57,10 @@ def filter_of(stages: Sequence[Stage], results: Sequence[Buffer]) -> Filter | No
         operand, weights, columns = weights, operand, contraction.m
     before = _before(operand.buffer, stages)
     after = _after(product, stages)
-    points = tuple(product.store.indices.index(it.var) for it in contraction.batch)
-    same = all(operand.indices[place] == product.store.indices[place] for place in points)
-    if not before or not after or not same or after[-1].output not in results or not _brought_back(after):
+    points = tuple(sorted(place for stage in before for place in _positions(stage)))
+    batch = {it.var for it in contraction.batch}
+    same = all(operand.indices[place] == product.store.indices[place] in batch for place in points)
+    if not points or not after or not same or after[-1].output not in results or not _brought_back(after):
         return None
     return Filter(before, product, operand, weights, columns, after, points)
 
@@ -74,6 +76,14 @@ def _before(buffer: Buffer, stages: Sequence[Stage]) -> tuple[Stage, ...]:
         if len(buffers) != 1:
             return ()
         (buffer,) = buffers
+
+
+def _positions(stage: Stage) -> tuple[int, ...]:
+    """Return the dimension along which the formula of ``stage`` is chosen by position."""
+    value = stage.store.value
+    assert isinstance(value, Select)
+    assert isinstance(value.condition, Compare)
+    return tuple(place for place, index in enumerate(stage.store.indices) if index == value.condition.a)
 
 
 def _after(product: Stage, stages: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -107,8 +117,8 @@ def is_chosen(value: Expr) -> bool:
 
 
 def divided_axes(stage: Stage) -> dict[Var, int]:
-    """Return the axes of ``stage`` that it takes apart, ``v // c`` and ``v % c``, with their ``c``."""
-    own = {it.var for it in stage.spatial}
+    """Return the axes of ``stage`` that it takes apart into tiles, ``v // c`` and ``v % c``, with their ``c``."""
+    own = {it.var for it in stage.spatial} - set(joined_axes(stage))
     return {
         item.a: int(item.b.value)
         for item in walk(stage.store.value)
@@ -118,3 +128,19 @@ def divided_axes(stage: Stage) -> dict[Var, int]:
         and item.a in own
         and isinstance(item.b, Const)
     }
+
+
+def joined_axes(stage: Stage) -> dict[Var, int]:
+    """Return the axes of ``stage`` that are two neighbours, ``v // c, v % c``, of what it reads (groups), and ``c``."""
+    found: dict[Var, int] = {}
+    for access in stage.reads:
+        for outer, inner in pairwise(access.indices):
+            if (
+                isinstance(inner, Binary)
+                and inner.op == "floormod"
+                and isinstance(inner.a, Var)
+                and isinstance(inner.b, Const)
+                and outer == Binary("floordiv", inner.a, inner.b)
+            ):
+                found[inner.a] = int(inner.b.value)
+    return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tondo.ir import Const, Var
-from tondo_cpu.filtering.structure import Filter, divided_axes
+from tondo_cpu.filtering.structure import Filter, divided_axes, joined_axes
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
 from tondo_cpu.regions import make_parallel
 from tondo_cpu.vectors import split_tail
@@ -25,7 +25,8 @@ _OPERATIONS = 4
 
 def schedule_before(schedule: Schedule, found: Filter, machine: Machine) -> None:
     """Schedule what transforms the operand of the product."""
-    loops = _loops(schedule, found.before[-1])
+    last = found.before[-1]
+    loops = [_loop(schedule, last.block.name, index) for index in last.store.indices if isinstance(index, Var)]
     points = [loops[place] for place in found.points]
     around = [loop for place, loop in enumerate(loops) if place not in found.points]
     _nest(schedule, found.before, around, points, found, machine)
@@ -33,25 +34,28 @@ def schedule_before(schedule: Schedule, found: Filter, machine: Machine) -> None
 
 def schedule_after(schedule: Schedule, found: Filter, machine: Machine) -> None:
     """Schedule what brings the product back, and everything after it."""
-    divided = divided_axes(found.back)
-    loops = _loops(schedule, found.after[-1])
+    divided, joined = divided_axes(found.back), joined_axes(found.back)
+    name = found.after[-1].block.name
+    axes: list[tuple[Var, int]] = []
+    for index, own in zip(found.back.store.indices, found.after[-1].store.indices, strict=True):
+        assert isinstance(index, Var)
+        assert isinstance(own, Var)
+        parts = schedule.split_axis(name, own, joined[index]) if index in joined else (own,)
+        axes.extend((part, divided.get(index, 1)) for part in parts)
     around: list[Var] = []
     inside: list[Var] = []
-    for index, loop in zip(found.back.store.indices, loops, strict=True):
-        if isinstance(index, Var) and index in divided:
-            tile, within = schedule.split(loop, divided[index])
-            around.append(tile)
-            inside.append(within)
-        else:
-            around.append(loop)
+    for loop, size in [(_loop(schedule, name, axis), size) for axis, size in axes]:
+        tile, *within = schedule.split(loop, size) if size > 1 else (loop,)
+        around.append(tile)
+        inside.extend(within)
     _nest(schedule, found.after, around, inside, found, machine)
 
 
-def _loops(schedule: Schedule, stage: Stage) -> list[Var]:
-    """Return the loops of ``stage`` in the order in which it stores."""
-    bindings = {it.var: it.binding for it in schedule.block(stage.block.name).iters}
-    found = [bindings[index] for index in stage.store.indices if isinstance(index, Var)]
-    return [loop for loop in found if isinstance(loop, Var)]
+def _loop(schedule: Schedule, block: str, var: Var) -> Var:
+    """Return the loop that the iteration variable ``var`` of ``block`` is bound to."""
+    (binding,) = (it.binding for it in schedule.block(block).iters if it.var == var)
+    assert isinstance(binding, Var)
+    return binding
 
 
 def _nest(

@@ -52,14 +52,9 @@ def _results(found: Filter) -> dict[Buffer, IndexMap]:
     columns = {it.var for it in found.columns}
     dims = {found.product.output: _dims_of(found.product, columns)}
     last = found.after[-1]
-    wanted: set[Var] = set()
     for stage in found.after:
         access = next(access for access in stage.reads if access.buffer in dims)
-        wanted = {
-            index
-            for place, index in enumerate(access.indices)
-            if place in dims[access.buffer] and isinstance(index, Var)
-        }
+        wanted = set[Var]().union(*(variables_of(access.indices[place]) for place in dims[access.buffer]))
         dims[stage.output] = _dims_of(stage, wanted)
     alike = [access.buffer for access in last.reads if access.indices == last.store.indices]
     return {buffer: to_the_end(buffer.rank, dims[last.output]) for buffer in (last.output, *alike)}

@@ -3,11 +3,12 @@
 For one tile ``t`` of ``m`` outputs along every transformed axis, and ``n = m + r - 1`` points::
 
     padded[.., m * t + x, .., c]        the source, zero beyond its edge; only where a tile reaches beyond it
-    inputs[p.., lead.., t.., c]         B^T of the tile along one axis after the other
-    product[p.., lead.., t.., o]        sum over c of inputs[p.., c] * weights[p.., c, o]
+    inputs[p.., lead.., t.., g, c]      B^T of the tile along one axis after the other
+    product[p.., lead.., t.., g, o]     sum over c of inputs[p.., g, c] * weights[p.., g, c, o]
     y[..]                               A^T of the product: the elements of the tile, in the original order of axes
 
-``lead`` are the axes of the result that no window slides along.
+``lead`` are the axes of the result that no window slides along, ``g`` is the group, if there are groups. The columns of
+all groups are one axis of ``y``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from tondo.ir import (
     floormod,
     mul,
     select,
+    walk,
 )
 from tondo_passes.graph.cook_toom import Filtering, Matrix, combine, cook_toom
 from tondo_schedule.facts import SlidingAxis, SlidingProduct, read_padded
@@ -66,6 +68,29 @@ class FilterPlan:
     column: IterVar
     channel: IterVar
     outputs: tuple[int, ...]
+    group: IterVar | None = None
+
+    @property
+    def groups(self) -> tuple[Expr, ...]:
+        """The number of groups, if there is an axis for them."""
+        return () if self.group is None else (self.group.extent,)
+
+    @property
+    def channel_place(self) -> int:
+        """The dimension of the left operand that the channels index."""
+        indices = self.problem.contraction.left.indices
+        return next(place for place, index in enumerate(indices) if self.channel.var in set(walk(index)))
+
+    @property
+    def result(self) -> tuple[Expr, ...]:
+        """The shape of the result: that of the product, the columns of all groups as one axis."""
+        stage = self.problem.stage
+        pairs = zip(stage.store.indices, stage.output.shape, strict=True)
+        every = [
+            (index, mul(extent, *self.groups) if self.groups and index == self.column.var else extent)
+            for index, extent in pairs
+        ]
+        return tuple(extent for index, extent in every if self.group is None or index != self.group.var)
 
     @property
     def axes(self) -> tuple[_Axis, ...]:
@@ -82,26 +107,31 @@ class FilterPlan:
         moved = {axis.sliding.place for axis in self.axes}
         return tuple(
             place
-            for place, index in enumerate(contraction.left.indices)
-            if place not in moved and index != self.channel.var
+            for place in range(len(contraction.left.indices))
+            if place not in moved and place != self.channel_place
         )
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The places in the weights of: the taps of the transformed axes, channel, column."""
+        """The places in the weights of: the taps of the transformed axes, channel, column (of all groups)."""
         wanted = [*(axis.sliding.tap.var for axis in self.axes), self.channel.var, self.column.var]
         indices = self.problem.contraction.right.indices
-        return tuple(indices.index(var) for var in wanted)
+        return tuple(next(i for i, index in enumerate(indices) if var in set(walk(index))) for var in wanted)
 
     def weights(self, weights: np.ndarray) -> np.ndarray:
-        """Return the constant weights in transformed coordinates: ``[p.., c, o]``, computed in float64."""
+        """Return the constant weights in transformed coordinates: ``[p.., g, c, o]``, computed in float64."""
         places = self.places
-        squeezed = tuple(place for place in range(weights.ndim) if place not in places)
-        result = np.squeeze(weights.transpose(*places, *squeezed), tuple(range(len(places), weights.ndim)))
-        shape = (*(axis.points for axis in self.axes), *result.shape[len(self.axes) :])
-        made = np.empty(shape, weights.dtype)
-        for channel in range(result.shape[-2]):  # one at a time: all of it in float64 would be large
-            part = result[..., channel, :].astype(np.float64)
+        others = tuple(place for place in range(weights.ndim) if place not in places)
+        shape = tuple(int(weights.shape[place]) for place in places)
+        taps, channels, columns = shape[:-2], shape[-2], shape[-1]
+        plain = weights.transpose(*places, *others).reshape(shape)
+        if self.group is not None:
+            assert isinstance(self.group.extent, Const)
+            groups = int(self.group.extent.value)
+            plain = np.moveaxis(plain.reshape(*taps, channels, groups, columns // groups), -2, -3)
+        made = np.empty((*(axis.points for axis in self.axes), *plain.shape[len(taps) :]), weights.dtype)
+        for channel in range(channels):  # one at a time: all of it in float64 would be large
+            part = plain[..., channel, :].astype(np.float64)
             for place, axis in enumerate(self.axes):
                 matrix = np.array([[float(value) for value in row] for row in axis.matrices.taps])
                 part = np.moveaxis(np.tensordot(matrix, part, (1, place)), 0, place)
@@ -129,16 +159,16 @@ class _Builder:
         plan, builder = self._plan, self._builder
         dtype = plan.problem.source.dtype
         source = builder.input("x", TensorType(plan.problem.source.shape, dtype))
-        shape = (*self._points, plan.channel.extent, plan.column.extent)
+        shape = (*self._points, *plan.groups, plan.channel.extent, plan.column.extent)
         weights = builder.input("w", TensorType(dims(shape), dtype))
         inputs = self._inputs(self._padded(source))
-        count = len(self._points)
+        count, tiles = len(self._points), len(self._points) + len(self._lead) + len(self._tiles)
 
         def term(*index: Expr) -> Expr:
             *own, column, channel = index
-            return Load(inputs, (*own, channel)) * Load(weights, (*own[:count], channel, column))
+            return Load(inputs, (*own, channel)) * Load(weights, (*own[:count], *own[tiles:], channel, column))
 
-        shape = (*self._points, *self._lead, *self._tiles, plan.column.extent)
+        shape = (*self._points, *self._lead, *self._tiles, *plan.groups, plan.column.extent)
         product = builder.reduce("product", shape, (plan.channel.extent,), term)
         return builder.build(self._result(product))
 
@@ -151,11 +181,11 @@ class _Builder:
         if problem.copy is None and whole:
             return None
         lead = plan.lead
-        order = (*lead, *(axis.sliding.place for axis in self._axes), self._channel_place())
+        order = (*lead, *(axis.sliding.place for axis in self._axes), plan.channel_place)
         rows = tuple(
             _simple(add(mul(axis.tiles, Const(axis.outputs)), Const(axis.sliding.taps - 1))) for axis in self._axes
         )
-        shape = (*self._lead, *rows, plan.channel.extent)
+        shape = (*self._lead, *rows, mul(plan.channel.extent, *plan.groups) if plan.groups else plan.channel.extent)
 
         def element(*index: Expr) -> Expr:
             ranges = {var: (Const(0), extent) for var, extent in zip(index, shape, strict=True) if isinstance(var, Var)}
@@ -165,13 +195,10 @@ class _Builder:
 
         return self._builder.compute("padded", shape, element)
 
-    def _channel_place(self) -> int:
-        return self._plan.problem.contraction.left.indices.index(self._plan.channel.var)
-
     def _inputs(self, padded: Buffer | None) -> Buffer:
         """Return the tiles in transformed coordinates, one stage for each axis."""
         count = len(self._axes)
-        shape = (*self._points, *self._lead, *self._tiles, self._plan.channel.extent)
+        shape = (*self._points, *self._lead, *self._tiles, *self._plan.groups, self._plan.channel.extent)
         current: Buffer | None = None
         for place, axis in enumerate(self._axes):
 
@@ -189,15 +216,22 @@ class _Builder:
         return current
 
     def _element(self, padded: Buffer | None, at: Sequence[Expr]) -> Expr:
-        """Return element ``x..`` of tile ``t..``, where ``at`` is ``[x.., lead.., t.., c]``."""
-        count = len(self._axes)
-        inside, lead, tiles, channel = at[:count], at[count : -count - 1], at[-count - 1 : -1], at[-1]
+        """Return element ``x..`` of tile ``t..``, where ``at`` is ``[x.., lead.., t.., g, c]``."""
+        count, ahead = len(self._axes), len(self._axes) + len(self._lead)
+        inside, lead, tiles, (*group, channel) = (
+            at[:count],
+            at[count:ahead],
+            at[ahead : ahead + count],
+            at[ahead + count :],
+        )
+        if group:
+            channel = add(mul(group[0], self._plan.channel.extent), channel)
         rows = [add(mul(tile, Const(axis.outputs)), x) for tile, x, axis in zip(tiles, inside, self._axes, strict=True)]
         if padded is not None:
             return Load(padded, (*lead, *rows, channel))
         places = dict(zip(self._plan.lead, lead, strict=True))
         places |= dict(zip((axis.sliding.place for axis in self._axes), rows, strict=True))
-        places[self._channel_place()] = channel
+        places[self._plan.channel_place] = channel
         return Load(self._source, tuple(places[place] for place in range(self._source.rank)))
 
     def _result(self, product: Buffer) -> Buffer:
@@ -215,22 +249,26 @@ class _Builder:
                 return _chosen(index[place], axis.matrices.inverse, values)
 
             current = self._builder.compute(f"outputs{place}", shape, element)
-        stage = self._plan.problem.stage
-        last = self._axes[-1]
+        plan, last = self._plan, self._axes[-1]
+        group, column = plan.group, plan.column
+        stored = [item for item in plan.problem.stage.store.indices if group is None or item != group.var]
 
         def final(*index: Expr) -> Expr:
-            at = dict(zip(stage.store.indices, index, strict=True))
+            at = dict(zip(stored, index, strict=True))
+            own = [at[column.var]]
+            if group is not None:
+                own = [floordiv(own[0], column.extent), floormod(own[0], column.extent)]
             rows = [at[axis.sliding.row.var] for axis in self._axes]
             inner = [floormod(row, Const(axis.outputs)) for row, axis in zip(rows, self._axes, strict=True)]
             tiles = [floordiv(row, Const(axis.outputs)) for row, axis in zip(rows, self._axes, strict=True)]
-            sliding = {axis.place: axis.row.var for axis in self._plan.problem.axes}
-            left = self._plan.problem.contraction.left.indices
-            lead = [at.get(sliding.get(place, left[place]), Const(0)) for place in self._plan.lead]
-            rest = (*lead, *tiles, at[self._plan.column.var])
+            sliding = {axis.place: axis.row.var for axis in plan.problem.axes}
+            left = plan.problem.contraction.left.indices
+            lead = [at.get(sliding.get(place, left[place]), Const(0)) for place in plan.lead]
+            rest = (*lead, *tiles, *own)
             values = [Load(current, (*inner[: count - 1], Const(point), *rest)) for point in range(last.points)]
             return _chosen(inner[-1], last.matrices.inverse, values)
 
-        return self._builder.compute("y", stage.output.shape, final)
+        return self._builder.compute("y", plan.result, final)
 
 
 def _chosen(row: Expr, matrix: Matrix, values: Sequence[Expr]) -> Expr:
