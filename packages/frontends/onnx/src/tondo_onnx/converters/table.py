@@ -21,6 +21,8 @@ from tondo_onnx.converters import (
     reduce,
     resize,
     sampling,
+    selection,
+    selection,
     shape,
     signal,
     slicing,
@@ -44,11 +46,13 @@ CONVERTERS: Final[Mapping[str, Versions]] = {
     **creation.CONVERTERS,
     **resize.CONVERTERS,
     **sampling.CONVERTERS,
+    **selection.CONVERTERS,
     **signal.CONVERTERS,
     **quantization.CONVERTERS,
     **random.CONVERTERS,
     **control.CONVERTERS,
     **recurrent.CONVERTERS,
+    **selection.CONVERTERS,
 }
 
 
