@@ -21,8 +21,6 @@ from tondo_onnx.converters import (
     reduce,
     resize,
     sampling,
-    selection,
-    selection,
     shape,
     signal,
     slicing,
@@ -46,13 +44,11 @@ CONVERTERS: Final[Mapping[str, Versions]] = {
     **creation.CONVERTERS,
     **resize.CONVERTERS,
     **sampling.CONVERTERS,
-    **selection.CONVERTERS,
     **signal.CONVERTERS,
     **quantization.CONVERTERS,
     **random.CONVERTERS,
     **control.CONVERTERS,
     **recurrent.CONVERTERS,
-    **selection.CONVERTERS,
 }
 
 
