@@ -185,6 +185,14 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutated models are refused with a code or computed right: ``-- --count N --seed S``; failures become files."""
+    _install_all(session, "test", "reference")
+    environment = {**_environment(), "PYTHONPATH": str(ROOT / "tests" / "support")}
+    session.run("python", "-m", "fuzz", *(session.posargs or ["--count", "1000", "--jobs", "2"]), env=environment)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Code blocks of the documentation run, and links lead somewhere."""
     _install_all(session, "reference")

@@ -39,7 +39,7 @@ def test_the_manifest_holds_the_effective_pipeline(world):
     pipeline = build(world, world.model(), config=config).engine.manifest.pipeline
     assert pipeline["passes"] == [{"use": "toy.lower", "scale": 1}]
     assert pipeline["codegen"] == {"use": "toy", "level": 3}
-    assert pipeline["dimensions"] == {"n": {"min": 4, "max": 4}}
+    assert pipeline["dimensions"] == {"n": {"min": 4, "max": 4, "prefer": []}}
     assert pipeline["numerics"] == {"float32_matmul": "highest"}
     assert pipeline["target"]["cpu"] == "generic"
 

@@ -50,9 +50,9 @@ def test_the_signature_is_read_from_the_attributes():
     assert signature.workspace == DimTree("mul", "batch", 64)
 
 
-def test_symbols_have_the_larger_of_both_lower_bounds():
-    symbols = signature_of(lowered(), {"batch": 4, "m": 1, "other": 9}).symbols
-    assert [(symbol.name, symbol.minimum) for symbol in symbols] == [("batch", 4), ("m", 2)]
+def test_symbols_have_the_larger_of_both_lower_bounds_and_an_upper_one():
+    symbols = signature_of(lowered(), {"batch": (4, None), "m": (1, 7), "other": (9, 9)}).symbols
+    assert [(symbol.name, symbol.minimum, symbol.maximum) for symbol in symbols] == [("batch", 4, None), ("m", 2, 7)]
 
 
 def test_the_manifest_is_one_that_the_runtime_reads():

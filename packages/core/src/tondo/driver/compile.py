@@ -17,6 +17,7 @@ from tondo.driver.model import Model, Parts
 from tondo.driver.pipeline import codegen_options
 from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
 from tondo.driver.source import dimensions_of
+from tondo.driver.specialize import preferred_sizes, with_versions
 from tondo.ir import ConstantData, IRModule
 from tondo.passes import Instrument, Miss, Progress, Reporter, SilentReporter, TimePasses, Timing, run_pipeline
 from tondo.passes.verify import verifiers
@@ -92,14 +93,22 @@ def compile(
             return model
     module = lower(plan, tools)
     if plan.codegen is None:
-        engine = interpret(module, plan.source.name, plan.extensions.operators)
+        engine = interpret(module, plan.source.name, plan.extensions.operators, dimensions_of(plan.file.config))
         return Model(plan.source.name, engine, module=module, timing=tools.timing)
     code = generate(module, plan, plan.codegen, tools, cache)
     return _finish(module, code, plan, plan.codegen, tools, cache, key)
 
 
 def lower(plan: Plan, tools: Tools) -> IRModule:
-    """Return the module after all passes of ``plan``."""
+    """Return the module after all passes of ``plan``, with a version for each choice of preferred sizes."""
+    module = _lowered(plan, tools)
+    if plan.codegen is None:
+        return module
+    versions = [(sizes, _lowered(plan.with_sizes(sizes), tools)) for sizes in preferred_sizes(plan.file.config)]
+    return with_versions(module, versions)
+
+
+def _lowered(plan: Plan, tools: Tools) -> IRModule:
     with tools.timing.measure("load"):
         module = plan.source.load()
         tools.timing.note(constants=len(module.constants))
@@ -194,8 +203,7 @@ def _digest(constant: ConstantData) -> str:
 
 
 def _parts(module: IRModule, text: str, code: CompiledCode, plan: Plan) -> Parts:
-    smallest = {name: low for name, (low, _) in dimensions_of(plan.file.config).items()}
-    signature = signature_of(module, smallest)
+    signature = signature_of(module, dimensions_of(plan.file.config))
     manifest = make_manifest(
         module, signature, code, plan.target, plan.source.name, plan.extensions.versions(), plan.effective
     )

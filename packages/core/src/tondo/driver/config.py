@@ -6,7 +6,7 @@ An example::
     model:      {path: resnet50.onnx, inputs: {data: [batch, 3, 224, 224]}}
     target:     {kind: cpu, cpu: native, threads: 2}
     numerics:   {float32_matmul: highest}
-    dimensions: {batch: {min: 1, max: 64}}
+    dimensions: {batch: {min: 1, max: 64, prefer: [1]}}
     passes:
       - graph.fold_constants
       - {use: graph.fuse, max_ops: 64}
@@ -42,6 +42,7 @@ from tondo.target import target_fields
 
 MAX_RANK: Final = 32
 MAX_DIM: Final = 1 << 40
+MAX_PREFERRED: Final = 16
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 _WITH_OPTIONS: Final = ConfigDict(extra="allow", strict=True, frozen=True, use_attribute_docstrings=True)
@@ -120,7 +121,7 @@ class NumericsConfig(BaseModel):
 
 
 class DimensionConfig(BaseModel):
-    """Bounds of a symbolic dimension."""
+    """Bounds of a symbolic dimension, and sizes of it that deserve code of their own."""
 
     model_config = _STRICT
 
@@ -128,11 +129,27 @@ class DimensionConfig(BaseModel):
     """Smallest size."""
     max: Annotated[int, Field(ge=0, le=MAX_DIM)] | None = None
     """Largest size; unbounded if left out."""
+    prefer: Annotated[list[Annotated[int, Field(ge=1, le=MAX_DIM)]], Field(max_length=MAX_PREFERRED)] = Field(
+        default_factory=list
+    )
+    """Sizes that get a faster version of the model, beside the one for any size, in the same artifact."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether there is one size only."""
+        return self.min == self.max
 
     @model_validator(mode="after")
     def _ordered(self) -> DimensionConfig:
         if self.max is not None and self.max < self.min:
             msg = f"should have max >= min, not {self.max} < {self.min}"
+            raise ValueError(msg)
+        for size in self.prefer:
+            if size < self.min or (self.max is not None and size > self.max):
+                msg = f"should prefer sizes between min and max, not {size}"
+                raise ValueError(msg)
+        if len(set(self.prefer)) != len(self.prefer):
+            msg = "should prefer each size once"
             raise ValueError(msg)
         return self
 
@@ -206,7 +223,7 @@ class Config(BaseModel):
     numerics: NumericsConfig = Field(default_factory=NumericsConfig)
     """How exact results must be."""
     dimensions: dict[Name, DimensionEntry] = Field(default_factory=dict)
-    """Bounds of symbolic dimensions; a number fixes the dimension."""
+    """Bounds and preferred sizes of symbolic dimensions; a number fixes the dimension."""
     passes: list[PassEntry] | None = None
     """The passes in order; the default pipeline of the target's kind if left out."""
     codegen: CodegenEntry = Field(default_factory=CodegenConfig)

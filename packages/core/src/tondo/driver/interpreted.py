@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 import numpy as np
 
 from tondo.diagnostics import fail
-from tondo.driver.manifest import ENTRY, graph_signature
+from tondo.driver.manifest import ENTRY, Bounds, graph_signature
 from tondo.interp import run_graph
 from tondo.ir import IRModule, Operator
 from tondo_runtime import Manifest, Profile, TensorSpec
@@ -80,12 +80,14 @@ class Interpreted:
         return results
 
 
-def interpret(module: IRModule, name: str, operators: Mapping[str, Operator]) -> Interpreted:
-    """Return the graph function ``main`` of ``module`` as a model called ``name``.
+def interpret(
+    module: IRModule, name: str, operators: Mapping[str, Operator], bounds: Bounds | None = None
+) -> Interpreted:
+    """Return the graph function ``main`` of ``module`` as a model called ``name``; ``bounds`` are those of dimensions.
 
     Raises:
         TondoError: TND-B001 if there is none or its inputs are not tensors of known rank.
     """
-    signature = graph_signature(module)
+    signature = graph_signature(module, bounds)
     manifest = Manifest(name, ENTRY, signature.inputs, signature.outputs, signature.symbols)
     return Interpreted(manifest, lambda arrays: run_graph(module, arrays, operators))

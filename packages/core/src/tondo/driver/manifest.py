@@ -71,8 +71,8 @@ def signature_of(module: IRModule, bounds: Bounds | None = None) -> Signature:
     )
 
 
-def graph_signature(module: IRModule) -> Signature:
-    """Return the signature of the graph function ``main``, for the interpreter.
+def graph_signature(module: IRModule, bounds: Bounds | None = None) -> Signature:
+    """Return the signature of the graph function ``main``, for the interpreter; ``bounds`` are those of symbols.
 
     Raises:
         TondoError: TND-B001 if there is none, or if a parameter or result is not a tensor of known rank.
@@ -85,7 +85,7 @@ def graph_signature(module: IRModule) -> Signature:
     results = [(getattr(atom, "name", "output"), atom.type) for atom in graph.results]
     outputs = _named(graph.attrs.get("output_names"), results)
     symbols = dict.fromkeys(dim for spec in inputs for dim in spec.shape if isinstance(dim, str))
-    return Signature(tuple(SymbolSpec(name) for name in symbols), inputs, outputs, (), 0)
+    return Signature(tuple(_symbol(name, bounds or {}) for name in symbols), inputs, outputs, (), 0)
 
 
 def make_manifest(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tondo.diagnostics import fail
@@ -50,6 +50,7 @@ class Plan:
         codegen: what makes code, or None for the interpreter.
         extensions: what plugins brought.
         effective: the configuration with every default resolved, as it enters the manifest and the cache's key.
+        sizes: dimensions that this plan fixes, beyond those of the configuration.
     """
 
     file: PipelineFile
@@ -59,6 +60,11 @@ class Plan:
     codegen: Codegen | None
     extensions: Extensions
     effective: Mapping[str, object]
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def with_sizes(self, sizes: Mapping[str, int]) -> Plan:
+        """Return the plan for the same model with dimensions of certain sizes."""
+        return replace(self, source=self.source.with_sizes(sizes), sizes=sizes)
 
 
 def make_plan(
@@ -125,7 +131,7 @@ def pass_context(plan: Plan, reporter: Reporter) -> PassContext:
         libraries={name: entry for name, entry in plan.extensions.libraries.items() if entry.supports(plan.target)},
         evaluate=run_tensor_function,
         numerics=Numerics(plan.file.config.numerics.float32_matmul),
-        dimensions=dimensions_of(plan.file.config),
+        dimensions={**dimensions_of(plan.file.config), **{name: (size, size) for name, size in plan.sizes.items()}},
         reporter=reporter,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tondo.diagnostics import fail, suggest
@@ -42,6 +42,21 @@ class Source:
         if self._module is None:
             self._module = self._read()
         return self._module
+
+    def with_sizes(self, sizes: Mapping[str, int]) -> Source:
+        """Return the same source with dimensions of certain sizes.
+
+        Raises:
+            TondoError: TND-U005 for a source that is a module: only a frontend can read a model with other sizes.
+        """
+        if self.frontend is None:
+            fail(
+                "TND-U005",
+                f"preferred sizes of {', '.join(sizes)} need a model that a frontend reads, this is a module",
+                help="leave out 'prefer', or compile the model file",
+            )
+        fixed = {name: (size, size) for name, size in sizes.items()}
+        return Source(self.value, self.frontend, replace(self.options, dimensions={**self.options.dimensions, **fixed}))
 
     def digest(self) -> str:
         """Return a text that differs whenever the module differs; loads the source if that is the only way."""

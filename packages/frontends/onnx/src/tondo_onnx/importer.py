@@ -27,6 +27,7 @@ from tondo_onnx.build.values import Value
 from tondo_onnx.converters.table import NEWEST, find_converter
 from tondo_onnx.extension import HOOK, Converters
 from tondo_onnx.limits import Limits, exceed
+from tondo_onnx.nodes.arity import check_arity
 from tondo_onnx.nodes.attributes import Attributes, attributes_of
 from tondo_onnx.nodes.functions import Functions, FunctionUse, domain_of, standard_function, use_of
 from tondo_onnx.nodes.order import ordered
@@ -242,6 +243,7 @@ class _Importer:
         if own is not None and (converter is None or not self._is_foreign(node, version)):
             return self._call(use_of(own, attributes.protos), node, name, inputs, frame)
         if converter is not None:
+            check_arity(node, domain_of(node.domain), version, f"node '{name}'")
             site = self._site(node, name, inputs, attributes, frame)
             result = converter(site)
             return (result,) if isinstance(result, Value) else result

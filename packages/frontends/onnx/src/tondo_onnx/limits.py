@@ -21,6 +21,7 @@ class Limits:
         elements: elements of one constant tensor.
         nesting: depth of subgraphs and function calls inside one another.
         folded_bytes: bytes of all constants and known values that are made at import, those of the model not counted.
+        sizes: sizes that one tensor computes in a call, such as those of a shape.
         known_elements: elements of a tensor whose values are followed at import (shapes and small constants).
     """
 
@@ -31,6 +32,7 @@ class Limits:
     elements: int = 1 << 36
     nesting: int = 32
     folded_bytes: int = 1 << 30
+    sizes: int = 64
     known_elements: int = 4096
 
 

@@ -29,6 +29,7 @@ class Symbols:
         self._dims = dims
         self._names = names
         self._known: dict[str, Expr] = {}
+        self._names_of: dict[str, str] = {}
         for name in plain:
             if _NAME.fullmatch(name):
                 self.symbol(name)
@@ -37,8 +38,13 @@ class Symbols:
     def symbol(self, name: str) -> Expr:
         """Return the dimension that the model or the user calls ``name``."""
         if name not in self._known:
-            self._known[name] = self._dims.symbol(self._names.claim(name, "d"))
+            self._names_of[name] = self._names.claim(name, "d")
+            self._known[name] = self._dims.symbol(self._names_of[name])
         return self._known[name]
+
+    def names(self) -> Iterable[str]:
+        """Return what the dimensions are called, in the module and in bounds."""
+        return self._names_of.values()
 
     def of_model(self, name: str) -> Expr:
         """Return the dimension that the model calls ``name``, which may be a formula of others such as ``n + 1``."""
@@ -102,7 +108,16 @@ def input_types(
     ]
     chosen = [dim for shape in options.inputs.values() for dim in shape if isinstance(dim, str)]
     symbols = Symbols(dims, names, [*chosen, *plain])
-    return {value.name: _input_type(value, options.inputs, symbols, limits) for value in inputs}
+    types = {value.name: _input_type(value, options.inputs, symbols, limits) for value in inputs}
+    for name in dims.unused:
+        known = list(symbols.names())
+        fail(
+            "TND-U001",
+            f"the model has no dimension '{name}'",
+            notes=[f"its symbolic dimensions: {', '.join(known) or 'none'}"],
+            help=suggest(name, known) or "name the dimension in the model, or in inputs: {NAME: [batch, ...]}",
+        )
+    return types
 
 
 def _check_overrides(inputs: Sequence[ValueInfoProto], options: LoadOptions) -> None:

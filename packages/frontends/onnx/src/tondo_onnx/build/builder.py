@@ -197,6 +197,8 @@ class Builder:
         if count is None:
             msg = "a shape of unknown rank"
             raise AssertionError(msg)
+        if math.prod(count) > self.limits.sizes:
+            exceed(f"the number of sizes that '{value.hint}' holds", math.prod(count), self.limits.sizes)
         numbers = value if value.dtype == INT64 else self.call("cast", (value,), {"dtype": INT64})[0]
         found = tuple(self.dims.unknown(self.names.claim(f"{value.hint}_size")) for _ in range(math.prod(count)))
         self._emit(BindDims(self.atom(numbers), found), (), value.hint)

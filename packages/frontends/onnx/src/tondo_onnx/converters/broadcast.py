@@ -64,7 +64,10 @@ def _pow(site: Site) -> Value:
 
 
 def _mod(site: Site) -> Value:
-    return site.call("mod", *broadcastable(site, *site.args), fmod=site.attributes.flag("fmod"))
+    fmod = site.attributes.flag("fmod")
+    if not fmod and site.arg(0).dtype.is_float:
+        site.invalid("fmod must be 1 for floats")
+    return site.call("mod", *broadcastable(site, *site.args), fmod=fmod)
 
 
 def _bit_shift(site: Site) -> Value:

@@ -72,11 +72,10 @@ def _declared(value: ValueInfoProto) -> list[int | None]:
 def _scan(site: Site) -> tuple[Value, ...]:
     graph, count = site.attributes.graph("body"), site.attributes.integer("num_scan_inputs")
     args = list(site.args)
+    _check_count(site, count, len(args))
     first, scanned = args[: len(args) - count], args[len(args) - count :]
-    if not scanned:
-        site.invalid("nothing is scanned")
-    axes = site.attributes.ints("scan_input_axes") or (0,) * count
-    backward = site.attributes.ints("scan_input_directions") or (0,) * count
+    axes = site.attributes.ints_or("scan_input_axes", (0,) * count)
+    backward = site.attributes.ints_or("scan_input_directions", (0,) * count)
     axes = tuple(site.axis(axis, value.rank) for axis, value in zip(axes, scanned, strict=True))
     length = scanned[0].dims[axes[0]]
 
@@ -91,6 +90,11 @@ def _scan(site: Site) -> tuple[Value, ...]:
     return (*finals, *_arranged(site, stacks))
 
 
+def _check_count(site: Site, count: int, given: int) -> None:
+    if not 0 < count <= given:
+        site.invalid(f"{count} of {given} inputs are scanned")
+
+
 def row(site: Site, value: Value, axis: int, turn: Value, length: Expr | None) -> Value:
     """Return the slice ``turn`` of ``value`` along ``axis`` without that axis; counted from the end of ``length``."""
     assert turn.elements is not None
@@ -102,8 +106,8 @@ def row(site: Site, value: Value, axis: int, turn: Value, length: Expr | None) -
 
 def _arranged(site: Site, stacks: Sequence[Value]) -> list[Value]:
     """Return stacked values with their first axis where the node wants it, in the order that it wants."""
-    axes = site.attributes.ints("scan_output_axes") or (0,) * len(stacks)
-    backward = site.attributes.ints("scan_output_directions") or (0,) * len(stacks)
+    axes = site.attributes.ints_or("scan_output_axes", (0,) * len(stacks))
+    backward = site.attributes.ints_or("scan_output_directions", (0,) * len(stacks))
     results: list[Value] = []
     for stack, wanted, back in zip(stacks, axes, backward, strict=True):
         value, axis = stack, site.axis(wanted, stack.rank)
@@ -123,8 +127,11 @@ def _scan_batches(site: Site) -> tuple[Value, ...]:
         site.refuse("lengths of sequences")
     graph, count = site.attributes.graph("body"), site.attributes.integer("num_scan_inputs")
     args = [site.arg(i) for i in range(1, len(site.inputs))]
+    _check_count(site, count, len(args))
     first, scanned = args[: len(args) - count], args[len(args) - count :]
-    backward = site.attributes.ints("directions") or (0,) * count
+    backward = site.attributes.ints_or("directions", (0,) * count)
+    if any(value.rank < 2 for value in scanned):
+        site.invalid("a scanned input has no axes for batch and sequence")
     entries, length = scanned[0].dims[0], scanned[0].dims[1]
 
     def entry(number: Value, alive: Value, state: Sequence[Value]) -> Trip:

@@ -47,6 +47,8 @@ def _sliced(
     if 0 in steps:
         site.invalid("a step is 0")
     chosen = tuple(site.axis(axis, x.rank) for axis in axes)
+    if len(set(chosen)) != len(chosen):
+        site.invalid("an axis is named twice")
     bounds = [
         (_start(site, start, x.dims[axis], step), _end(site, end, x.dims[axis], step))
         for start, end, axis, step in zip(starts, ends, chosen, steps, strict=True)

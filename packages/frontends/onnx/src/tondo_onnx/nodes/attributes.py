@@ -51,8 +51,11 @@ class Attributes:
         return proto.i
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """Return an integer that means true or false."""
-        return bool(self.integer(name, int(default)))
+        """Return an integer that means true or false, 1 or 0; engines differ in what another one means."""
+        value = self.integer(name, int(default))
+        if value not in {0, 1}:
+            self._refuse(name, f"is {value}, not 0 or 1")
+        return value == 1
 
     def number(self, name: str, default: float | None = None) -> float:
         """Return a float; without ``default`` it must be there."""
