@@ -108,10 +108,10 @@ def _replay(paths: list[Path]) -> int:
 def main() -> int:
     """Return 1 if a trial failed."""
     arguments = _arguments()
+    extensions()  # before the first fork
     if arguments.replay:
         return _replay(arguments.replay)
     begin = time.monotonic()
-    extensions()  # before the first fork
     print(f"{len(seeds())} seeds", flush=True)
     figures = _parallel(arguments)
     figures.update(count=arguments.count, seed=arguments.seed, minutes=round((time.monotonic() - begin) / 60, 1))

@@ -45,7 +45,7 @@ def isolated(work: Callable[[], object], megabytes: int, seconds: int) -> Ended:
             _child(work, write, megabytes, seconds)
         os.close(write)
         begin = time.monotonic()
-        data, late = _received(read, seconds * _WALL_FACTOR)
+        data, late = _received(read, child, seconds * _WALL_FACTOR)
         if late:
             os.kill(child, signal.SIGKILL)
         _, status, usage = os.wait4(child, 0)
@@ -65,19 +65,29 @@ def isolated(work: Callable[[], object], megabytes: int, seconds: int) -> Ended:
     return Ended(what, value, reason, spent, grown)
 
 
-def _received(read: int, seconds: float) -> tuple[bytes, bool]:
-    """Return what comes through the pipe until it is closed, and whether that took too long."""
+def _received(read: int, child: int, seconds: float) -> tuple[bytes, bool]:
+    """Return what comes through the pipe until it is closed, and whether that took too long.
+
+    Seconds in which one of the two processes was stopped from outside do not count.
+    """
     parts: list[bytes] = []
-    end = time.monotonic() + seconds
+    waited = 0
     with os.fdopen(read, "rb", buffering=0) as stream, selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, end - time.monotonic())):
-                return b"", True
+            if not selector.select(1):
+                waited += not _is_stopped(child)
+                if waited > seconds:
+                    return b"", True
+                continue
             part = stream.read(1 << 20)
             if not part:
                 return b"".join(parts), False
             parts.append(part)
+
+
+def _is_stopped(child: int) -> bool:
+    return Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _child(work: Callable[[], object], write: int, megabytes: int, seconds: int) -> None:

@@ -277,6 +277,30 @@ def test_limits(tools, limits):
     _refused(tools, model, "TND-X002", limits=limits)
 
 
+def test_a_limit_names_the_option_that_raises_it(tools):
+    model = tools.model([tools.node("Relu", ["x"])], {"x": (F, (2, 3))})
+    assert "limits: {rank: 2}" in _refused(tools, model, "TND-X002", limits=Limits(rank=1))
+
+
+def test_sizes_that_overflow(tools):
+    _refused(tools, tools.model([tools.node("Relu", ["x"])], {"x": (F, (1 << 40, 1 << 30))}), "TND-X003")
+    shape = np.array([1 << 40, 1 << 40])
+    nodes = [tools.node("Expand", ["x", "shape"])]
+    _refused(tools, tools.model(nodes, {"x": (F, (1,))}, constants={"shape": shape}), "TND-X003")
+
+
+def test_numbers_of_inputs_and_outputs(tools):
+    model = tools.model([tools.node("Relu", ["x", "x"])], {"x": (F, (2,))})
+    assert "has 2 inputs, Relu has 1" in _refused(tools, model, "TND-M004")
+    model = tools.model([tools.node("LSTM", ["x"])], {"x": (F, (2, 3, 4))})
+    assert "has 1 inputs, LSTM has 3 to 8" in _refused(tools, model, "TND-M004")
+
+
+def test_a_bounded_dimension_must_be_one_of_the_model(tools):
+    model = tools.model([tools.node("Relu", ["x"])], {"x": (F, ("batch", 2))})
+    assert "did you mean 'batch'" in _refused(tools, model, "TND-U001", dimensions={"bach": (1, 4)})
+
+
 def test_damaged_tensors(tools):
     model = tools.model([tools.node("Identity", ["c"])], {}, constants={"c": np.ones(4, F)})
     model.graph.initializer[0].raw_data = b"\0" * 15

@@ -190,7 +190,7 @@ class _Importer:
     def _node(self, node: NodeProto, name: str, frame: _Frame) -> None:
         self.converted += 1
         if self.converted > self.limits.nodes:
-            exceed("the number of nodes", self.converted, self.limits.nodes)
+            exceed("the number of nodes", self.converted, self.limits, "nodes")
         found = [self._lookup(item, frame, f"node '{name}'") if item else None for item in node.input]
         broken = any(item and value is None for item, value in zip(node.input, found, strict=True))
         outer_source, self.builder.source = self.builder.source, name
@@ -293,7 +293,8 @@ class _Importer:
             exceed(
                 "the depth of nested graphs and functions",
                 frame.depth + 1,
-                self.limits.nesting,
+                self.limits,
+                "nesting",
                 "functions must not call themselves",
             )
         return frame.depth + 1

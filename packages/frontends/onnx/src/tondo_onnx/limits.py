@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from tondo.diagnostics import fail, suggest
+from tondo.ir import Const, TensorType
+
+_LARGEST: Final = (1 << 62) - 1
+"""Bytes of a tensor: sums and offsets of a few such numbers still fit 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +41,26 @@ class Limits:
     known_elements: int = 4096
 
 
-def exceed(what: str, value: int, limit: int, *notes: str) -> NoReturn:
-    """Raise TND-X002: ``what`` is ``value``, more than ``limit``."""
+def exceed(what: str, value: int, limits: Limits, name: str, *notes: str) -> NoReturn:
+    """Raise TND-X002: ``what`` is ``value``, more than the limit ``name`` of ``limits``."""
     fail(
         "TND-X002",
-        f"{what} is {value}, the limit is {limit}",
+        f"{what} is {value}, the limit is {getattr(limits, name)}",
         notes=notes,
-        help="if the model is trusted, raise the limit in the pipeline file: model: {options: {limits: {NAME: ...}}}",
+        help=f"if the model is trusted, raise the limit in the pipeline file: "
+        f"model: {{options: {{limits: {{{name}: {value}}}}}}}",
     )
+
+
+def check_size(type_: TensorType, what: str) -> None:
+    """Refuse a tensor of known shape whose size in bytes is no number that generated code can compute with.
+
+    Raises:
+        TondoError: TND-X003.
+    """
+    shape = [int(dim.value) for dim in type_.dims if isinstance(dim, Const)]
+    if len(shape) == len(type_.dims) and math.prod(shape) * type_.dtype.bytes > _LARGEST:
+        fail("TND-X003", f"the size of {what}, {shape}, does not fit 64 bits", help="use smaller dimensions")
 
 
 def changed(limits: Limits, given: object) -> Limits:

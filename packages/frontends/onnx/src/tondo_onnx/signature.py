@@ -14,7 +14,7 @@ from tondo.ir import Const, Expr, TensorType, floordiv
 from tondo.plugin import LoadOptions
 from tondo_onnx.build.dims import Dimensions
 from tondo_onnx.build.names import Names, identifier
-from tondo_onnx.limits import Limits, exceed
+from tondo_onnx.limits import Limits, check_size, exceed
 from tondo_onnx.read.types import dtype_of
 
 _MAX_FORMULA: Final = 200
@@ -109,6 +109,8 @@ def input_types(
     chosen = [dim for shape in options.inputs.values() for dim in shape if isinstance(dim, str)]
     symbols = Symbols(dims, names, [*chosen, *plain])
     types = {value.name: _input_type(value, options.inputs, symbols, limits) for value in inputs}
+    for name, type_ in types.items():
+        check_size(type_, f"the input '{name}'")
     for name in dims.unused:
         known = list(symbols.names())
         fail(
@@ -171,7 +173,7 @@ def _input_type(
         )
     rank = len(tensor.shape.dim) if tensor.HasField("shape") else len(override or ())
     if rank > limits.rank:
-        exceed(f"the rank of input '{value.name}'", rank, limits.rank)
+        exceed(f"the rank of input '{value.name}'", rank, limits, "rank")
     if override is not None and len(override) != rank:
         fail("TND-U002", f"input '{value.name}' has {rank} dimensions in the model, {len(override)} were given")
     if override is not None:
@@ -183,7 +185,7 @@ def _dim(value: ValueInfoProto, axis: int, symbols: Symbols, limits: Limits) -> 
     dim = value.type.tensor_type.shape.dim[axis]
     if dim.HasField("dim_value") and dim.dim_value >= 0:
         if dim.dim_value > limits.dim:
-            exceed(f"dimension {axis} of input '{value.name}'", dim.dim_value, limits.dim)
+            exceed(f"dimension {axis} of input '{value.name}'", dim.dim_value, limits, "dim")
         return Const(dim.dim_value)
     if dim.dim_param:
         return symbols.of_model(dim.dim_param)

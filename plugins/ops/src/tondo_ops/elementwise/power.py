@@ -41,7 +41,7 @@ def power(x: Expr, exponent: float) -> Expr:
     magnitude = abs(exponent)
     if magnitude == 0:
         return const(1, x.dtype)
-    if magnitude == int(magnitude) and magnitude <= _MAX_PRODUCT:
+    if magnitude <= _MAX_PRODUCT and magnitude == int(magnitude):
         result = _product(x, int(magnitude))
     elif magnitude == 0.5:
         return intrin("sqrt" if exponent > 0 else "rsqrt", x)
@@ -54,7 +54,7 @@ def _pow_scalar(call: OpCall, x: Expr) -> Expr:
     exponent = number(call, "exponent")
     if x.dtype.is_float:
         return power(x.astype(wide(x.dtype)), exponent)
-    if exponent == int(exponent) and 1 <= exponent <= _MAX_PRODUCT:
+    if 1 <= exponent <= _MAX_PRODUCT and exponent == int(exponent):
         return _product(x, int(exponent))
     return intrin("pow", x.astype(FLOAT64), const(exponent, FLOAT64))
 

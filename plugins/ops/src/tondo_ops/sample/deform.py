@@ -40,6 +40,8 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     one_dtype(call)
     for value in (x, weight, offset):
         want_rank(call, value, 2 + _SPATIAL)
+    for value in call.args[4:]:
+        want_rank(call, value, 2 + _SPATIAL)
     kernel = _kernel(call)
     groups = integer(call, "offset_groups", 1)
     if groups < 1 or integer(call, "groups", 1) < 1:

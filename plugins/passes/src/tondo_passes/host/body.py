@@ -7,11 +7,12 @@ wherever it occurs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from tondo.diagnostics import fail
 from tondo.ir import (
     EMPTY,
+    FLOAT64,
     INT64,
     Assert,
     Attrs,
@@ -32,9 +33,11 @@ from tondo.ir import (
     MatchShape,
     Reinterpret,
     Stmt,
+    TensorType,
     all_of,
     attrs_json,
     compare,
+    const,
     logical_or,
     parts_of,
     seq,
@@ -50,6 +53,10 @@ if TYPE_CHECKING:
     from tondo_passes.host.places import Scope
 
 
+_LARGEST: Final = float(1 << 47)
+"""Bytes of one tensor: what a process can address, and few enough that sums of many still fit 64 bits."""
+
+
 class Lowering(Emitter):
     """The lowering of an entry function and of the inner functions that it calls."""
 
@@ -59,10 +66,32 @@ class Lowering(Emitter):
         for part in parts_of(scope.function.bindings).values():
             self.part(scope, part)
         steps: list[Stmt] = []
+        sized: set[tuple[Expr, ...]] = set()
         for binding in scope.function.bindings:
+            steps.extend(self._sizes(binding, sized))
             steps.extend(self._binding(scope, binding))
             scope.known |= introduced(binding)
         return steps
+
+    def _sizes(self, binding: Binding, sized: set[tuple[Expr, ...]]) -> list[Stmt]:
+        """Return checks that results whose sizes contents decide fit the address space; ``sized`` are known to.
+
+        The sizes are multiplied as floats, which cannot wrap around.
+        """
+        found: list[Stmt] = []
+        for var in binding.vars:
+            if not isinstance(var.type, TensorType) or isinstance(binding.operation, (IfRegion, LoopRegion)):
+                continue
+            dims = var.tensor.dims
+            if dims in sized or not any(item.name in self.cells for item in variables(var.type)):
+                continue
+            sized.add(dims)
+            size: Expr = const(float(var.tensor.dtype.bytes), FLOAT64)
+            for dim in dims:
+                size = size * self.here(dim).astype(FLOAT64)
+            message = f"'{var.name}' would be too large: its size depends on contents"
+            found.append(Assert(size <= _LARGEST, message))
+        return found
 
     def _binding(self, scope: Scope, binding: Binding) -> list[Stmt]:
         operation = binding.operation

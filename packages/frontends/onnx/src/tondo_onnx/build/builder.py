@@ -46,7 +46,7 @@ from tondo_onnx.build.dims import Dimensions, static
 from tondo_onnx.build.fold import EVALUATORS, Request, evaluate
 from tondo_onnx.build.names import Names
 from tondo_onnx.build.values import Ratio, Value, settled
-from tondo_onnx.limits import Limits, exceed
+from tondo_onnx.limits import Limits, check_size, exceed
 from tondo_onnx.problems import MissingOperator
 
 
@@ -146,11 +146,13 @@ class Builder:
             return None
         self._folded += math.prod(shape) * type.dtype.bytes
         if self._folded > self.limits.folded_bytes:
-            exceed("the number of bytes computed at import", self._folded, self.limits.folded_bytes)
+            exceed("the number of bytes computed at import", self._folded, self.limits, "folded_bytes")
         elements = evaluate(op, Request(args, attrs, shape, type.dtype, self.dims))
         return None if elements is None else self.known(elements, type.dtype, op)
 
     def _emit(self, operation: Operation, types: Sequence[TensorType], stem: str) -> tuple[Value, ...]:
+        for type_ in types:
+            check_size(type_, f"a result of {stem}")
         made: list[Value] = []
         variables: list[GraphVar] = []
         for position, kind in enumerate(types):
@@ -198,7 +200,7 @@ class Builder:
             msg = "a shape of unknown rank"
             raise AssertionError(msg)
         if math.prod(count) > self.limits.sizes:
-            exceed(f"the number of sizes that '{value.hint}' holds", math.prod(count), self.limits.sizes)
+            exceed(f"the number of sizes that '{value.hint}' holds", math.prod(count), self.limits, "sizes")
         numbers = value if value.dtype == INT64 else self.call("cast", (value,), {"dtype": INT64})[0]
         found = tuple(self.dims.unknown(self.names.claim(f"{value.hint}_size")) for _ in range(math.prod(count)))
         self._emit(BindDims(self.atom(numbers), found), (), value.hint)

@@ -41,10 +41,10 @@ def read_file(path: Path, limits: Limits) -> bytes:
         fail("TND-M001", f"{path} is not a regular file", help="pass the path of an .onnx file")
     with os.fdopen(handle, "rb") as file:
         if status.st_size > limits.file_bytes:
-            exceed(f"the size of {path} in bytes", status.st_size, limits.file_bytes)
+            exceed(f"the size of {path} in bytes", status.st_size, limits, "file_bytes")
         data = file.read(limits.file_bytes + 1)
     if len(data) > limits.file_bytes:
-        exceed(f"the size of {path} in bytes", len(data), limits.file_bytes)
+        exceed(f"the size of {path} in bytes", len(data), limits, "file_bytes")
     return data
 
 

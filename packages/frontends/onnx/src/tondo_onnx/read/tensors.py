@@ -62,14 +62,14 @@ def _count(tensor: TensorProto, text: str) -> int:
 def _shape(tensor: TensorProto, limits: Limits) -> tuple[int, ...]:
     shape = tuple(tensor.dims)
     if len(shape) > limits.rank:
-        exceed(f"the rank of tensor '{tensor.name}'", len(shape), limits.rank)
+        exceed(f"the rank of tensor '{tensor.name}'", len(shape), limits, "rank")
     for size in shape:
         if size < 0:
             fail("TND-M004", f"tensor '{tensor.name}' has the negative dimension {size}")
         if size > limits.dim:
-            exceed(f"a dimension of tensor '{tensor.name}'", size, limits.dim)
+            exceed(f"a dimension of tensor '{tensor.name}'", size, limits, "dim")
     if math.prod(shape) > limits.elements:
-        exceed(f"the number of elements of tensor '{tensor.name}'", math.prod(shape), limits.elements)
+        exceed(f"the number of elements of tensor '{tensor.name}'", math.prod(shape), limits, "elements")
     return shape
 
 
