@@ -12,6 +12,7 @@ from tondo.ir import Operator
 from tondo_ops.contraction import OPERATORS as CONTRACTION
 from tondo_ops.create import OPERATORS as CREATE
 from tondo_ops.elementwise import OPERATORS as ELEMENTWISE
+from tondo_ops.learned import OPERATORS as LEARNED
 from tondo_ops.movement import OPERATORS as MOVEMENT
 from tondo_ops.normalize import OPERATORS as NORMALIZE
 from tondo_ops.random import OPERATORS as RANDOM
@@ -33,6 +34,7 @@ OPERATORS: Final[dict[str, Operator]] = {
         *SIGNAL,
         *CREATE,
         *RANDOM,
+        *LEARNED,
     )
 }
 """Every operator by name."""

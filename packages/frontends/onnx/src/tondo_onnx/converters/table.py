@@ -25,7 +25,9 @@ from tondo_onnx.converters import (
     shape,
     signal,
     slicing,
+    training,
 )
+from tondo_onnx.converters.ml import CONVERTERS as ML_CONVERTERS
 from tondo_onnx.nodes.site import Converter, Versions
 
 NEWEST: Final = 28
@@ -53,13 +55,16 @@ CONVERTERS: Final[Mapping[str, Versions]] = {
     **recurrent.CONVERTERS,
 }
 
+DOMAINS: Final[Mapping[str, Mapping[str, Versions]]] = {
+    "": CONVERTERS, "ai.onnx.ml": ML_CONVERTERS, "ai.onnx.preview.training": training.CONVERTERS,
+}  # fmt: skip
+"""Converters by domain; that of the standard is empty."""
+
 
 def find_converter(domain: str, op_type: str, version: int) -> Converter | None:
     """Return the converter of an operator as of operator set ``version``; None if there is none."""
-    if domain:
-        return None
     found: Converter | None = None
-    for since, converter in CONVERTERS.get(op_type, ()):
+    for since, converter in DOMAINS.get(domain, {}).get(op_type, ()):
         if since <= version:
             found = converter
     return found
