@@ -15,6 +15,7 @@ from tondo_passes.graph.fold_constants import FoldConstants
 from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
 from tondo_passes.graph.fuse_chains import FuseChains
+from tondo_passes.graph.fuse_horizontal import FuseHorizontal
 from tondo_passes.graph.hoist_scale import HoistScale
 from tondo_passes.graph.inline_calls import InlineCalls
 from tondo_passes.graph.join import JoinParts
@@ -48,6 +49,7 @@ CPU = Pipeline(
             "graph.fold_constants",
             "graph.fold_scale",
             "graph.minimal_filtering",
+            "graph.fuse_horizontal",
             "graph.layout",
             "graph.fold_constants",
             "graph.common_subexpressions",
@@ -93,6 +95,7 @@ def register_passes() -> Sequence[type[Pass]]:
         FoldScale,
         Fuse,
         FuseChains,
+        FuseHorizontal,
         HoistScale,
         JoinParts,
         InlineCalls,

@@ -7,6 +7,7 @@ left to :mod:`tondo_cpu.rest`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tondo.ir import Const, Expr, TensorFunction, Var, walk
@@ -14,6 +15,7 @@ from tondo.passes import Miss, RuleContext
 from tondo.target import Target
 from tondo_cpu.contraction.layout import channels_last
 from tondo_cpu.contraction.merge import merge_rows
+from tondo_cpu.contraction.parallel import combines
 from tondo_cpu.contraction.prepare import prepare
 from tondo_cpu.contraction.roles import Roles, result_order, roles_of, slides
 from tondo_cpu.contraction.schedule import apply_tile, axes_of, constant
@@ -23,7 +25,7 @@ from tondo_cpu.machine import Machine
 from tondo_cpu.padding import paddings_of
 from tondo_cpu.rest import inline_cheap, schedule_named, schedule_rest, stage_named
 from tondo_schedule import IndexMap, LayoutWish, Schedule
-from tondo_schedule.facts import contraction_of, stages_of
+from tondo_schedule.facts import Stage, contraction_of, stages_of
 from tondo_schedule.tree import single_store
 
 _FEW_ROWS = 2
@@ -39,6 +41,10 @@ class ContractionRule:
     def wishes(self, function: TensorFunction, target: Target) -> tuple[LayoutWish, ...]:
         """Return the wished arrangements; see :mod:`tondo_cpu.contraction.wishes`."""
         return wishes(function, target)
+
+    def combines(self, product: Stage, columns: Sequence[int], target: Target) -> bool:
+        """Return whether parallel products become one; see :mod:`tondo_cpu.contraction.parallel`."""
+        return combines(product, columns, target)
 
     def apply(self, function: TensorFunction, context: RuleContext) -> TensorFunction | Miss:
         """Return the scheduled function, or why the rule does not apply."""
