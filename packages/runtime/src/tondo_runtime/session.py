@@ -29,10 +29,13 @@ from tondo_runtime.pool import source_for
 from tondo_runtime.profile import CallBuffer, Profile
 from tondo_runtime.registry import failure_of
 from tondo_runtime.registry import get as get_function
+from tondo_runtime.results import SMALLEST, ResultMemory
 from tondo_runtime.slots import Slots
 from tondo_runtime.tensors import Array, is_array, is_plain
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tondo_runtime.manifest import Manifest, TensorSpec
 
 MAX_PLANS = 32
@@ -95,6 +98,7 @@ class Session:
         self._plans: OrderedDict[tuple[tuple[int, ...], ...], Plan] = OrderedDict()
         self._arenas: list[_Arena] = []
         self._largest = 0
+        self._results = ResultMemory()
         self._in_flight = 0
         self._closed = False
         self._profile: Profile | None = None
@@ -203,6 +207,7 @@ class Session:
             self._closed = True
             self._plans.clear()
             self._arenas.clear()
+            self._results.close()
             idle = self._in_flight == 0
         if idle:
             self._code.close()
@@ -287,7 +292,7 @@ class Session:
         for index, slot in enumerate(frame.outputs):
             value = None if bound is None else bound[index]
             if value is None:
-                array, slot.data = aligned_empty(
+                array, slot.data = self._result(
                     plan.output_shapes[index], self._output_dtypes[index], plan.output_bytes[index]
                 )
             else:
@@ -296,6 +301,12 @@ class Session:
                 slot.data = array.ctypes.data
             results.append(array)
         return results
+
+    def _result(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], size: int) -> tuple[Array, int]:
+        if size < SMALLEST:
+            return aligned_empty(shape, dtype, size)
+        with self._lock:
+            return self._results.take(shape, dtype, size)
 
     def _call(self, frame: Frame, profile: Profile | None) -> None:
         pool = self._source.current()
@@ -349,6 +360,7 @@ class Session:
         if len(self._plans) > MAX_PLANS:
             self._plans.popitem(last=False)
         self._largest = max(known.workspace for known in self._plans.values())
+        self._results.expect(max(sum(known.output_bytes) for known in self._plans.values()))
         self._arenas = [arena for arena in self._arenas if arena.size <= self._largest]
 
     def _release(self, plan: Plan, frame: Frame | None, arena: _Arena | None) -> None:
