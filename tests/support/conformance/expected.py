@@ -29,10 +29,10 @@ def read_expected() -> Expected:
         return {}
     loaded = YAML(typ="safe").load(FILE.read_text()) or {}
     return {
-        name: Result(outcome, reason)
-        for outcome, reasons in loaded.items()
-        for reason, names in reasons.items()
-        for name in names
+        name: Result(outcome, entry["reason"])
+        for outcome, entries in loaded.items()
+        for entry in entries
+        for name in entry["cases"]
     }
 
 
@@ -43,7 +43,10 @@ def write_expected(expected: Mapping[str, Result]) -> None:
         result = expected[name]
         grouped.setdefault(result.outcome, {}).setdefault(result.reason, []).append(name)
     ordered = {
-        outcome: dict(sorted(reasons.items(), key=lambda entry: (-len(entry[1]), entry[0])))
+        outcome: [
+            {"reason": reason, "cases": names}
+            for reason, names in sorted(reasons.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        ]
         for outcome, reasons in sorted(grouped.items())
     }
     yaml = YAML()
