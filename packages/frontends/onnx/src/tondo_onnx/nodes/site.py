@@ -10,7 +10,7 @@ import numpy as np
 from onnx import GraphProto
 
 from tondo.diagnostics import fail
-from tondo.ir import BOOL, Const, DType, Expr, as_expr
+from tondo.ir import BOOL, Const, DType, Expr, as_expr, is_const
 from tondo_onnx.build.builder import Builder
 from tondo_onnx.build.dims import Dimensions, plains, static
 from tondo_onnx.build.values import Value
@@ -108,7 +108,10 @@ class Site:
         """Return axes, from the attribute or (newer versions) the input ``position``; None if there are none."""
         if "axes" in self.attributes:
             return self.attributes.ints("axes")
-        return None if self.optional(position) is None else self.ints(position)
+        value = self.optional(position)
+        if value is not None and any(is_const(extent, 0) for extent in value.dims):
+            return ()  # an input without elements is known, whoever makes it
+        return None if value is None else self.ints(position)
 
     # -- emission
 
