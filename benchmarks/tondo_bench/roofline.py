@@ -3,7 +3,7 @@
 What a kernel computes is read from its tensor function before it is scheduled: operations and bytes come from
 :mod:`tondo_schedule.facts`, not from a table of operators. Times come from the session's profile. The peaks are
 measured in the same process before, between and after the calls, so that both see the same clock frequency and the
-same neighbours. The best time of a kernel is set against the best rate of the machine.
+same neighbours. The best time of a kernel or a call is set against the best rate of the machine.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def measure(task: dict[str, object], feed: str, calls: int) -> dict[str, object]
 
 
 def measured(source: object, task: Task, calls: int) -> tuple[list[Kernel], float, Peaks]:
-    """Return the kernels of ``source``, the median seconds of a call, and the peaks."""
+    """Return the kernels of ``source``, the seconds of its best call, and the peaks, which are best rates too."""
     extensions = collect("")
     target = parse_target(task.target or "native", extensions.targets.values())
     peaks = Peaks(target)
@@ -134,7 +134,7 @@ def measured(source: object, task: Task, calls: int) -> tuple[list[Kernel], floa
         for name, each in times.items()
     ]
     kernels.sort(key=lambda kernel: -kernel.executions * kernel.median)
-    return kernels, float(np.median(whole)), peaks
+    return kernels, min(whole), peaks
 
 
 def works_of(module: IRModule) -> dict[str, Work]:
