@@ -103,8 +103,8 @@ def check(model: onnx.ModelProto, x: np.ndarray, threads: int, products: int) ->
 
 
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize(("rows", "batch", "threads"), [(1, 1, 1), (1, 3, 2), (3, 1, 1)])
-def test_projections_of_few_rows(bias: bool, rows: int, batch: int, threads: int) -> None:
+@pytest.mark.parametrize(("rows", "batch", "threads"), [(1, 1, 1), (1, 3, 2), (1, 1, 2)])
+def test_projections_of_one_row(bias: bool, rows: int, batch: int, threads: int) -> None:
     x = np.random.default_rng(rows).standard_normal((batch, rows, 48)).astype("f")
     check(projections(rows, bias=bias), x, threads, products=1)
 

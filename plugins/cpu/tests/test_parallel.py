@@ -1,4 +1,4 @@
-"""When parallel products become one: for few rows, and where columns of each leave vectors or registers empty."""
+"""When parallel products become one: for one row, and where columns of each leave vectors or registers empty."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def product(rows: Sequence[Expr | int], depth: int, columns: int) -> Stage:
     [
         ((1,), 768, (768, 256, 256), True),
         ((B, 1), 768, (768, 256, 256), True),
-        ((1, 1, 3), 768, (2048, 2048), True),
+        ((1, 1, 1), 768, (2048, 2048), True),
+        ((1, 3), 768, (768, 256, 256), False),
         ((B,), 768, (768, 256, 256), False),
         ((B, T), 768, (768, 256, 256), False),
         ((1, T, 1), 768, (768, 256, 256), False),

@@ -1,7 +1,7 @@
 """When one product of all columns is faster than parallel products of some each.
 
-For few rows it always is: nothing is reused, so that starting and ending a product (a parallel region, the first loads
-of its weights) counts, and taking the result apart costs next to nothing. For many rows it is where the columns of each
+For one row it always is: nothing is reused, so that starting and ending a product (a parallel region, the first loads
+of its weights) counts, and taking the result apart costs next to nothing. For more rows it is where the columns of each
 product alone leave registers or vectors empty, by more than it costs to take the result apart.
 """
 
@@ -17,11 +17,6 @@ from tondo_cpu.contraction.tile import best, efficiency, even
 from tondo_cpu.machine import Machine
 from tondo_schedule.facts import Stage
 
-_FEW: Final = 3
-"""So many rows are a product of a matrix and a few vectors, which the weights' way from memory bounds.
-
-An outermost row axis of unknown extent is taken to be one row: a batch, next to a sequence of known length.
-"""
 _FLOPS_PER_LANE: Final = 15e9
 """Multiply-adds count two: of one core, for each of at most eight lanes of float32."""
 _COPIED_PER_SECOND: Final = 20e9
@@ -38,7 +33,8 @@ def combines(product: Stage, columns: Sequence[int], target: Target) -> bool:
     machine = Machine.of(target, contraction.right.buffer.dtype)
     rows = [_constant(it.extent) for it in contraction.m]
     row = _constant(contraction.m[-1].extent) if contraction.m else 1
-    if row is not None and None not in rows[1:] and prod(extent or 1 for extent in rows) <= _FEW:
+    # An outermost axis of unknown extent is a batch next to a sequence of known length, and most often one.
+    if row is not None and all(extent == 1 for extent in rows[1:]) and (not rows or rows[0] in {None, 1}):
         return True
     depth = prod(_constant(it.extent) or 1 for it in contraction.k)
     each = sum(_seconds(row, depth, count, machine) for count in columns)
