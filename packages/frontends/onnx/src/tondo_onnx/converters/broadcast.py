@@ -64,10 +64,7 @@ def _pow(site: Site) -> Value:
 
 
 def _mod(site: Site) -> Value:
-    fmod = site.attributes.flag("fmod")
-    if not fmod and site.arg(0).dtype.is_float:
-        site.invalid("fmod must be 1 for floats")
-    return site.call("mod", *broadcastable(site, *site.args), fmod=fmod)
+    return site.call("mod", *broadcastable(site, *site.args), fmod=site.attributes.flag("fmod"))
 
 
 def _bit_shift(site: Site) -> Value:
