@@ -13,6 +13,7 @@ import numpy as np
 from tondo_runtime.dims import INT64_MAX, Dim, DimTree, evaluate, format_dim, format_shape
 from tondo_runtime.errors import fail, suggest
 from tondo_runtime.frame import Plan
+from tondo_runtime.objects import get, give, put, take
 from tondo_runtime.tensors import Array, SupportsDLPack, array_from_dlpack, is_array, is_plain
 
 if TYPE_CHECKING:
@@ -68,6 +69,33 @@ def take_input(spec: TensorSpec, value: object) -> Array:
         return array
     # `require` keeps zero dimensions, `ascontiguousarray` makes them one.
     return np.require(array, requirements=("C", "A"))
+
+
+def take_objects(specs: Sequence[TensorSpec], values: Sequence[object]) -> list[object]:
+    """Return the inputs with handles in place of values that are no tensors; they belong to the call in flight.
+
+    Raises:
+        RuntimeFailure: TND-U003 or TND-U005 for a value of another kind.
+    """
+    return [
+        value if spec.object is None else np.array(put(take(spec.object, value, f"the input '{spec.name}'")), np.int64)
+        for spec, value in zip(specs, values, strict=True)
+    ]
+
+
+def give_objects(
+    specs: Sequence[TensorSpec], arrays: Sequence[Array], bound: Sequence[object | None] | None = None
+) -> list[Array]:
+    """Return the outputs with values in place of their handles.
+
+    Raises:
+        RuntimeFailure: TND-U005 if one of these was to be written into an array of the user.
+    """
+    for spec, target in zip(specs, bound or (), strict=False):
+        if spec.object is not None and target is not None:
+            fail("TND-U005", f"the output '{spec.name}' is no tensor and cannot be written into an array")
+    pairs = zip(specs, arrays, strict=True)
+    return [array if spec.object is None else cast("Array", give(get(array))) for spec, array in pairs]
 
 
 def take_output(spec: TensorSpec, value: object, shape: tuple[int, ...], inputs: Sequence[Array]) -> Array:

@@ -42,13 +42,15 @@ class TensorSpec:
     """An input or output: name, element type name, shape.
 
     An output whose shape depends on contents is no argument of the entry function: it is what ``slot`` of the call
-    holds afterwards, and its shape names numbers of the call.
+    holds afterwards, and its shape names numbers of the call. ``object`` tells what an int64 handle without dimensions
+    stands for, see :mod:`tondo_runtime.objects`.
     """
 
     name: str
     dtype: str
     shape: tuple[Dim, ...]
     slot: int | None = None
+    object: str | None = None
 
     @property
     def type(self) -> DType:
@@ -59,7 +61,9 @@ class TensorSpec:
         """Return the JSON form."""
         shape = [dim_to_json(dim) for dim in self.shape]
         found: dict[str, object] = {"name": self.name, "dtype": self.dtype, "shape": shape}
-        return found if self.slot is None else {**found, "slot": self.slot}
+        if self.slot is not None:
+            found["slot"] = self.slot
+        return found if self.object is None else {**found, "object": self.object}
 
 
 @dataclass(frozen=True, slots=True)

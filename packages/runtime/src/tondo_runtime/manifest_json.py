@@ -26,6 +26,7 @@ from tondo_runtime.manifest import (
     TargetSpec,
     TensorSpec,
 )
+from tondo_runtime.objects import is_kind
 from tondo_runtime.tensors import MAX_RANK
 
 if TYPE_CHECKING:
@@ -213,7 +214,12 @@ def _tensor_parser(symbols: frozenset[str], slots: int = 0) -> Callable[[str, ob
     def tensor(where: str, value: object) -> TensorSpec:
         record = _Record(where, value)
         slot = record.integer("slot", 0, slots - 1) if slots and "slot" in record else None
-        return TensorSpec(record.text("name"), _dtype(record), record.list("shape", MAX_RANK, dim), slot)
+        shape, kind = record.list("shape", MAX_RANK, dim), None
+        if "object" in record:
+            kind = record.text("object")
+            if not is_kind(kind) or shape or record.text("dtype") != "int64":
+                raise _FormatError(f"{where} is no handle of a value, {kind[:64]!r}")
+        return TensorSpec(record.text("name"), _dtype(record), shape, slot, kind)
 
     return tensor
 

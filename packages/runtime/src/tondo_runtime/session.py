@@ -17,9 +17,18 @@ from collections import OrderedDict
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Self
 
+from tondo_runtime import objects
 from tondo_runtime.abi import ClockNs, SafeCall, address_of
 from tondo_runtime.artifact import Artifact
-from tondo_runtime.binding import arrange, make_plan, output_shape, take_input, take_output
+from tondo_runtime.binding import (
+    arrange,
+    give_objects,
+    make_plan,
+    output_shape,
+    take_input,
+    take_objects,
+    take_output,
+)
 from tondo_runtime.code import Code, CodeBytes, load_code
 from tondo_runtime.dtypes import dtype_of
 from tondo_runtime.errors import RuntimeFailure, fail, suggest
@@ -114,6 +123,7 @@ class Session:
         self._clock = _python_clock if clock is None else ClockNs(clock)
         self._given = tuple(spec for spec in manifest.outputs if spec.slot is None)
         self._finds = bool(manifest.numbers)
+        self._scoped = bool(manifest.packed) or any(spec.object for spec in (*manifest.inputs, *manifest.outputs))
         self._parts = FrameParts(
             manifest.inputs,
             self._given,
@@ -150,7 +160,8 @@ class Session:
             **named: the remaining inputs by name.
 
         Returns:
-            The output array, or a tuple of them unless there is exactly one.
+            The output array, or a tuple of them unless there is exactly one. An output of another kind is what
+            :mod:`tondo_runtime.objects` says: an array of ``str`` objects, a list, None.
 
         Raises:
             RuntimeFailure: TND-U... for unsuitable inputs, TND-R... if the execution fails.
@@ -225,6 +236,15 @@ class Session:
         return f"<tondo_runtime.Session {self.name!r}, {len(self.inputs)} inputs, {len(self.outputs)} outputs>"
 
     def _execute(
+        self, values: tuple[object, ...] | list[object], bound: list[object | None] | None, profile: Profile | None
+    ) -> list[Array]:
+        if not self._scoped:
+            return self._execute_arrays(values, bound, profile)
+        with objects.scope():
+            arrays = self._execute_arrays(take_objects(self.manifest.inputs, values), bound, profile)
+            return give_objects(self.manifest.outputs, arrays, bound)
+
+    def _execute_arrays(
         self, values: tuple[object, ...] | list[object], bound: list[object | None] | None, profile: Profile | None
     ) -> list[Array]:
         arrays = self._take_inputs(values)

@@ -12,7 +12,8 @@ from tondo.driver.manifest import ENTRY, Bounds, graph_signature
 from tondo.interp import run_graph
 from tondo.ir import IRModule, Operator
 from tondo_runtime import Manifest, Profile, TensorSpec
-from tondo_runtime.binding import arrange, bind_symbols, take_input, take_output
+from tondo_runtime.binding import arrange, bind_symbols, give_objects, take_input, take_objects, take_output
+from tondo_runtime.objects import scope
 from tondo_runtime.tensors import Array
 
 Execute = Callable[[Sequence[Array]], Sequence[Array]]
@@ -63,6 +64,11 @@ class Interpreted:
         """Do nothing; there is no code to unload."""
 
     def _run(self, values: Sequence[object], bound: Mapping[str, object]) -> list[Array]:
+        with scope():
+            results = self._run_arrays(take_objects(self.inputs, values), bound)
+            return give_objects(self.outputs, results, [bound.get(spec.name) for spec in self.outputs])
+
+    def _run_arrays(self, values: Sequence[object], bound: Mapping[str, object]) -> list[Array]:
         arrays = [take_input(spec, value) for spec, value in zip(self.inputs, values, strict=True)]
         bind_symbols(self.manifest, tuple(array.shape for array in arrays))
         known = [spec.name for spec in self.outputs]

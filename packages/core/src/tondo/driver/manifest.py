@@ -7,7 +7,7 @@ function ``main`` still stands for the interpreter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from tondo.diagnostics import fail
@@ -45,8 +45,8 @@ def signature_of(module: IRModule, bounds: Bounds | None = None) -> Signature:
     """Return the signature that the pipeline's last pass left in the attributes of ``module``.
 
     The attributes are ``symbols`` (names, or mappings ``{name, min}``), ``inputs`` and ``outputs`` (mappings
-    ``{name, dtype, shape}``), ``constants`` (names of the module's constants in the order of the arguments) and
-    ``workspace`` (bytes), and for a model that finds out dimensions in the call ``numbers`` (their names) and ``slots``
+    ``{name, dtype, shape}``, and ``object`` for a handle of another value), ``constants`` (names of the module's
+    constants in the order of the arguments) and ``workspace`` (bytes), and for a model that finds out dimensions in the call ``numbers`` (their names) and ``slots``
     (how many there are). Shapes and bytes are expressions over the symbols. ``bounds`` are those of symbols.
 
     Raises:
@@ -82,8 +82,9 @@ def graph_signature(module: IRModule, bounds: Bounds | None = None) -> Signature
         fail("TND-B001", f"the module has no graph function '{ENTRY}'")
     graph = module.graph(ENTRY)
     inputs = _named(graph.attrs.get("input_names"), [(param.name, param.type) for param in graph.params])
+    inputs = _with_objects(inputs, graph.attrs.get("input_objects"))
     results = [(getattr(atom, "name", "output"), atom.type) for atom in graph.results]
-    outputs = _named(graph.attrs.get("output_names"), results)
+    outputs = _with_objects(_named(graph.attrs.get("output_names"), results), graph.attrs.get("output_objects"))
     symbols = dict.fromkeys(dim for spec in inputs for dim in spec.shape if isinstance(dim, str))
     return Signature(tuple(_symbol(name, bounds or {}) for name in symbols), inputs, outputs, (), 0)
 
@@ -157,7 +158,11 @@ def _tensor(entry: object) -> TensorSpec:
         fail("TND-B001", f"an input or output is described by {entry!r}, not by a mapping")
     shape = tuple(dim_of(dim) for dim in _items(entry["shape"]))
     slot = entry.get("slot")
-    return TensorSpec(_name(entry["name"]), str(entry["dtype"]), shape, slot if isinstance(slot, int) else None)
+    kind = entry.get("object")
+    return TensorSpec(
+        _name(entry["name"]), str(entry["dtype"]), shape, slot if isinstance(slot, int) else None,
+        kind if isinstance(kind, str) else None,
+    )  # fmt: skip
 
 
 def _count(value: object) -> int:
@@ -169,6 +174,14 @@ def _named(names: object, values: Sequence[tuple[str, object]]) -> tuple[TensorS
     given = [str(name) for name in cast("tuple[object, ...]", names)] if isinstance(names, tuple) else []
     labels = given if len(given) == len(values) else [name for name, _ in values]
     return tuple(_typed(label, type_) for label, (_, type_) in zip(labels, values, strict=True))
+
+
+def _with_objects(specs: tuple[TensorSpec, ...], kinds: object) -> tuple[TensorSpec, ...]:
+    """Return the description of values of which some are handles: ``kinds`` says of what, or is empty."""
+    if not isinstance(kinds, tuple):
+        return specs
+    found = zip(specs, cast("tuple[object, ...]", kinds), strict=True)
+    return tuple(replace(spec, object=str(kind)) if kind else spec for spec, kind in found)
 
 
 def _typed(name: str, type_: object) -> TensorSpec:

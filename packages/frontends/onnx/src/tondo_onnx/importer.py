@@ -9,7 +9,7 @@ unsupported operators all at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Final
@@ -22,8 +22,11 @@ from tondo.ir import Attrs, IRModule
 from tondo.plugin import LoadOptions, OperatorUse
 from tondo_onnx.build.builder import Builder
 from tondo_onnx.build.dims import Dimensions
+from tondo_onnx.build.kinds import object_of
 from tondo_onnx.build.names import Names
 from tondo_onnx.build.values import Value
+from tondo_onnx.converters.objects import object_converter
+from tondo_onnx.converters.objects.texts import text_constant, texts_of
 from tondo_onnx.converters.table import NEWEST, find_converter
 from tondo_onnx.extension import HOOK, Converters
 from tondo_onnx.limits import Limits, exceed
@@ -119,6 +122,7 @@ class _Importer:
         attrs = {
             "input_names": tuple(params), "output_names": tuple(value.name for value in self.model.graph.output),
         }  # fmt: skip
+        attrs.update(_objects("input_objects", params.values()) | _objects("output_objects", outputs))
         main = self.builder.finish(list(params.values()), outputs, attrs)
         name = self.options.name or PurePath(self.place).stem.strip("<>") or "model"
         return IRModule.of(main, constants=self.builder.constants, attrs=Attrs(name=name))
@@ -132,6 +136,9 @@ class _Importer:
         graph = self.model.graph
         types = input_types(graph, self.options, self.builder.dims, self.builder.names, self.limits)
         params = {name: self.builder.parameter(name, kind) for name, kind in types.items()}
+        for value in graph.input:
+            if value.name in params:
+                params[value.name].object = object_of(value.type, f"input '{value.name}'")
         frame = _Frame({**params}, None, self._versions(self.model.opset_import, 1), {})
         return params, self._graph(graph, frame)
 
@@ -161,7 +168,10 @@ class _Importer:
         for tensor in graph.initializer:
             if tensor.name in frame.values:
                 fail("TND-M004", f"initializer '{tensor.name}' is defined already")
-            frame.values[tensor.name] = self.builder.constant(self._array(tensor), tensor.name)
+            if tensor.data_type == TensorProto.STRING:
+                frame.values[tensor.name] = text_constant(self.builder, texts_of(tensor), tuple(tensor.dims))
+            else:
+                frame.values[tensor.name] = self.builder.constant(self._array(tensor), tensor.name)
         self._nodes(graph.node, frame)
         return [self._lookup(value.name, frame, f"the output '{value.name}' of the graph") for value in graph.output]
 
@@ -239,7 +249,9 @@ class _Importer:
     ) -> Sequence[Value | None]:
         attributes = attributes_of(node, f"node '{name}'", frame.attributes, self._array)
         own, version = self.functions.find(node), self._version(node, frame)
-        converter = self._converter(node, version)
+        plain = own is not None or self._is_foreign(node, version)
+        converter = None if plain else object_converter(node, inputs)
+        converter = converter or self._converter(node, version)
         if own is not None and (converter is None or not self._is_foreign(node, version)):
             return self._call(use_of(own, attributes.protos), node, name, inputs, frame)
         if converter is not None:
@@ -359,8 +371,16 @@ def _at_node(error: TondoError, node: NodeProto, name: str) -> TondoError:
     return TondoError(*located)
 
 
+def _objects(name: str, values: Iterable[Value]) -> dict[str, tuple[str, ...]]:
+    """Return the attribute that tells which inputs or outputs are no tensors; none if all are."""
+    kinds = tuple(str(value.object or "") for value in values)
+    return {name: kinds} if any(kinds) else {}
+
+
 def _check_outputs(declared: Sequence[ValueInfoProto], results: Sequence[Value]) -> None:
     for value, result in zip(declared, results, strict=True):
+        if result.object is not None:
+            continue
         wanted = value.type.tensor_type.elem_type
         if value.type.WhichOneof("value") == "tensor_type" and wanted and known_dtype(wanted) != result.dtype:
             fail(

@@ -13,6 +13,7 @@ from tondo.diagnostics import fail, suggest
 from tondo.ir import Const, Expr, TensorType, floordiv
 from tondo.plugin import LoadOptions
 from tondo_onnx.build.dims import Dimensions
+from tondo_onnx.build.kinds import HANDLE, object_of
 from tondo_onnx.build.names import Names, identifier
 from tondo_onnx.limits import Limits, check_size, exceed
 from tondo_onnx.read.types import dtype_of
@@ -155,6 +156,8 @@ def _check_overrides(inputs: Sequence[ValueInfoProto], options: LoadOptions) -> 
 def _input_type(
     value: ValueInfoProto, overrides: Mapping[str, Sequence[int | str]], symbols: Symbols, limits: Limits
 ) -> TensorType:
+    if object_of(value.type, f"input '{value.name}'") is not None:
+        return HANDLE
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         fail(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tondo_runtime.functions import random
+from tondo_runtime.functions import random, sequences, texts
 
-__all__ = ["random"]
+__all__ = ["random", "sequences", "texts"]

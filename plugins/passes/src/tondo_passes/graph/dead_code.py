@@ -91,6 +91,9 @@ def _made(binding: Binding, given: frozenset[Var]) -> tuple[GraphVar | Var, ...]
     if isinstance(operation, MatchShape) and operation.arg.type != binding.var.type:
         known = {item for item in walk(operation.arg.type) if isinstance(item, Var)}
         return (*binding.vars, *(dim for dim in operation.dims if isinstance(dim, Var) and dim not in known | given))
+    if isinstance(operation, (CallPacked, IfRegion, LoopRegion)):
+        sizes = {item for var in binding.vars for item in walk(var.type) if isinstance(item, Var)}
+        return (*binding.vars, *(sizes - given))
     return binding.vars
 
 

@@ -140,8 +140,13 @@ class _Host:
         outputs = self._names("output_names", [var.name for var in self._results])
         interface = Attrs(
             symbols=tuple(var.name for var in self._symbols),
-            inputs=tuple(_entry(name, param.tensor) for name, param in zip(inputs, self._graph.params, strict=True)),
-            outputs=tuple(self._output(name, var) for name, var in zip(outputs, self._results, strict=True)),
+            inputs=self._with_objects(
+                "input_objects",
+                [_entry(name, param.tensor) for name, param in zip(inputs, self._graph.params, strict=True)],
+            ),
+            outputs=self._with_objects(
+                "output_objects", [self._output(name, var) for name, var in zip(outputs, self._results, strict=True)]
+            ),
             constants=tuple(ref.name for ref in self._constants),
             workspace=self._memory.workspace,
         )
@@ -150,6 +155,12 @@ class _Host:
     def _output(self, name: str, var: GraphVar) -> Attrs:
         entry = _entry(name, var.tensor)
         return entry if self._is_static(var) else entry.with_(slot=self._memory.grown[var.name])
+
+    def _with_objects(self, attribute: str, entries: list[Attrs]) -> tuple[Attrs, ...]:
+        """Return the descriptions of values, of which some are handles of others than tensors."""
+        kinds = self._graph.attrs.get(attribute, ("",) * len(entries))
+        assert isinstance(kinds, tuple)
+        return tuple(entry.with_(object=kind) if kind else entry for entry, kind in zip(entries, kinds, strict=True))
 
     def _names(self, attribute: str, default: Sequence[str]) -> Sequence[str]:
         names = self._graph.attrs.get(attribute, tuple(default))

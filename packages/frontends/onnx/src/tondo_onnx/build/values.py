@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tondo.ir import Atom, Const, DType, Expr, TensorType
+from tondo_onnx.build.kinds import HANDLE, Kind, Object, Tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,10 @@ class Value:
         atom: the graph's value or constant; None until somebody needs it as a tensor.
         elements: what is known of its elements: an array of ``type.dtype``, or an object array of :data:`Element`.
         hint: what to call it.
+        object: what it stands for if it is no tensor but the handle of another value.
     """
 
-    __slots__ = ("atom", "elements", "hint", "type")
+    __slots__ = ("atom", "elements", "hint", "object", "type")
 
     def __init__(self, type: TensorType, atom: Atom | None, elements: np.ndarray | None, hint: str) -> None:
         """Take the parts; ``atom`` or ``elements`` must be there."""
@@ -40,6 +42,12 @@ class Value:
         self.atom = atom
         self.elements = elements
         self.hint = hint
+        self.object: Object | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What it stands for."""
+        return self.object or Tensors(self.dtype, self.rank)
 
     @property
     def dims(self) -> tuple[Expr, ...]:
@@ -60,6 +68,13 @@ class Value:
     def numbers(self) -> np.ndarray | None:
         """The contents, if all of them are numbers."""
         return None if self.elements is None or self.elements.dtype == object else self.elements
+
+
+def handle(value: Value, kind: Kind | None) -> Value:
+    """Return ``value`` as the handle of an object of ``kind``."""
+    assert value.type == HANDLE
+    value.object = kind if not isinstance(kind, Tensors) else None
+    return value
 
 
 def settled(elements: np.ndarray, dtype: DType) -> np.ndarray:

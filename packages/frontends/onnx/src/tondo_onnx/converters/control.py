@@ -14,6 +14,7 @@ from onnx import ValueInfoProto
 
 from tondo.ir import BOOL, Expr, GraphRegion, IfRegion, TensorType
 from tondo_onnx.build.dims import plain
+from tondo_onnx.build.kinds import Tensors, joined
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.loop import Trip, loop, names_in, new_size
 from tondo_onnx.nodes.site import Site, Versions, since
@@ -30,7 +31,13 @@ def _if(site: Site) -> tuple[Value, ...]:
         site.invalid("the branches have different numbers of results")
     inner = set(site.dims.unknowns[before:])
     types = [_merged(site, a.type, b.type, inner) for a, b in zip(first, second, strict=True)]
-    return site.builder.control(IfRegion(site.builder.atom(condition), then, orelse), types, "branch")
+    results = site.builder.control(IfRegion(site.builder.atom(condition), then, orelse), types, "branch")
+    for result, a, b in zip(results, first, second, strict=True):
+        kind = joined(a.object, b.object)
+        if isinstance(kind, Tensors) or (a.object is None) != (b.object is None) or (kind is None and a.object):
+            site.invalid("a result is of one kind in one branch and of another in the other")
+        result.object = kind
+    return results
 
 
 def _side(site: Site, name: str) -> tuple[GraphRegion, tuple[Value, ...]]:

@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto, TypeProto, helper
 
 from tondo.diagnostics import fail
-from tondo.ir import Const, TensorType
+from tondo.ir import Const
+from tondo_onnx.build.kinds import proto_of
 from tondo_onnx.build.values import Value
 
 
@@ -91,7 +92,7 @@ def standard_function(
     concrete.CopyFrom(node)
     del concrete.attribute[:]
     concrete.attribute.extend(attributes.values())
-    types = [b"" if value is None else _type_proto(value.type).SerializeToString() for value in inputs]
+    types = [b"" if value is None else _type_proto(value).SerializeToString() for value in inputs]
     body = FunctionProto()
     try:
         body.ParseFromString(schema.get_context_dependent_function(concrete.SerializeToString(), types))
@@ -101,7 +102,10 @@ def standard_function(
     return FunctionUse(body, given) if body.node else None
 
 
-def _type_proto(kind: TensorType) -> TypeProto:
+def _type_proto(value: Value) -> TypeProto:
+    if value.object is not None:
+        return proto_of(value.object)
+    kind = value.type
     shape = [int(extent.value) if isinstance(extent, Const) else None for extent in kind.dims]
     element = helper.np_dtype_to_tensor_dtype(kind.dtype.numpy)
     return helper.make_tensor_type_proto(element if element else TensorProto.FLOAT, shape)

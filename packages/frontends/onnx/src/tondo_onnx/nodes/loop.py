@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tondo.ir import BOOL, INT64, Atom, Const, Expr, GraphRegion, GraphVar, LoopRegion, TensorType, Var, maximum, walk
+from tondo_onnx.build.kinds import Object, Tensors, joined
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.site import Site
 
@@ -48,7 +49,7 @@ def loop(
 
     A size that changes from trip to trip becomes a dimension of its own; then the body is converted once more.
     """
-    making = _Making(site, body, [value.type for value in first])
+    making = _Making(site, body, [value.type for value in first], [value.object for value in first])
     while not making.settled():
         pass
     region, trip = making.region, making.trip
@@ -68,6 +69,8 @@ def loop(
     carried = tuple(builder.atom(value) for value in first)
     operation = LoopRegion(optional(trips), optional(condition), carried, region)
     results = builder.control(operation, [*finals, *stacks], "loop")
+    for result, stands_for in zip(results, making.objects, strict=False):
+        result.object = stands_for
     return results[: len(finals)], results[len(finals) :]
 
 
@@ -88,6 +91,7 @@ class _Making:
     site: Site
     body: Body
     kinds: list[TensorType]
+    objects: list[Object | None]
     own: set[str] = field(default_factory=set[str])
     """Dimensions that may change from trip to trip."""
     inner: set[str] = field(default_factory=set[str])
@@ -102,6 +106,8 @@ class _Making:
         with builder.region() as bindings:
             turn, alive = self._param("turn", TensorType((), INT64)), self._param("alive", TensorType((), BOOL))
             state = [self._param("state", kind) for kind in self.kinds]
+            for value, stands_for in zip(state, self.objects, strict=True):
+                value.object = stands_for
             params = tuple(value.atom for value in (turn, alive, *state) if isinstance(value.atom, GraphVar))
             builder.bind(turn)
             alive.elements = np.array(True)
@@ -109,6 +115,8 @@ class _Making:
             goes_on = builder.atom(alive if trip.goes_on is None else trip.goes_on)
             self.inner = set(site.dims.unknowns[before:])
             declared = [*trip.declared, *[()] * (len(trip.scanned) - len(trip.declared))]
+            if any(value.object for value in trip.scanned):
+                site.refuse("scanned values that are no tensors")
             scanned = [self._checked(*pair) for pair in zip(trip.scanned, declared, strict=True)]
             trip = Trip(trip.goes_on, trip.carried, scanned)
             results = tuple(builder.atom(value) for value in (*trip.carried, *scanned))
@@ -117,8 +125,16 @@ class _Making:
         if len(trip.carried) != len(self.kinds):
             site.invalid(f"the body yields {len(trip.carried)} carried values instead of {len(self.kinds)}")
         wider = [self._wider(kind, value.type) for kind, value in zip(self.kinds, trip.carried, strict=True)]
-        done, self.kinds = wider == self.kinds, wider
+        objects = [self._joined(*pair) for pair in zip(self.objects, trip.carried, strict=True)]
+        done = wider == self.kinds and objects == self.objects
+        self.kinds, self.objects = wider, objects
         return done
+
+    def _joined(self, before: Object | None, after: Value) -> Object | None:
+        found = joined(before, after.object)
+        if isinstance(found, Tensors) or (before is None) != (after.object is None) or (found is None and before):
+            self.site.invalid("a carried value is of another kind after a trip")
+        return found
 
     def _checked(self, value: Value, declared: Sequence[int | None]) -> Value:
         """Return a scanned value with the declared sizes where its own may change from trip to trip."""
