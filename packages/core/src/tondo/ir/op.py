@@ -7,7 +7,7 @@ pass looks at an operator's name: after *define* only tensor functions remain, a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tondo.ir.attrs import EMPTY, Attrs, AttrValue
 from tondo.ir.expr import Expr, Var
@@ -22,11 +22,21 @@ Definition = Callable[["OpCall"], TensorFunction]
 
 @dataclass(frozen=True, slots=True)
 class OpCall:
-    """One use of an operator: the types of its arguments and its attributes (symbolic dimensions included)."""
+    """One use of an operator: the types of its arguments and its attributes (symbolic dimensions included).
+
+    ``taken``, if given, is where a type rule writes down pairs of sizes that it takes to be equal and cannot prove to
+    be: whoever makes the use has to see to it.
+    """
 
     op: str
     args: tuple[TensorType, ...]
     attrs: Attrs = EMPTY
+    taken: list[tuple[Expr, Expr]] | None = field(default=None, compare=False, repr=False)
+
+    def take(self, a: Expr, b: Expr) -> None:
+        """Note that ``a`` and ``b`` are taken to be equal."""
+        if self.taken is not None and a != b:
+            self.taken.append((a, b))
 
     def symbols(self) -> frozenset[Var]:
         """Return the dimension variables in the types and the attributes."""

@@ -38,6 +38,8 @@ def _selu(call: OpCall, x: Expr) -> Expr:
 
 def _celu(call: OpCall, x: Expr) -> Expr:
     alpha = number(call, "alpha", 1.0)
+    if alpha == 0:
+        refuse(call, "attribute 'alpha' must not be 0")
     return select(x > 0, x, intrin("expm1", x * (1 / alpha)) * alpha)
 
 

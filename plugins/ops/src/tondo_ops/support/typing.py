@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tondo.ir import FLOAT32, Buffer, Compute, DType, Expr, OpCall, TensorType
+from tondo.ir import FLOAT32, Buffer, Compute, DType, Expr, OpCall, TensorType, is_const
 from tondo_ops.support.attributes import refuse
 from tondo_ops.support.dims import broadcast_shapes, differ, join, text
 
@@ -71,6 +71,7 @@ def agree(call: OpCall, a: Expr, b: Expr, what: str) -> Expr:
     """Return the dimension that ``a`` and ``b`` both are; refuse if they provably differ."""
     if differ(a, b):
         refuse(call, f"{what}: {text(a)} and {text(b)} differ")
+    call.take(a, b)
     return join(a, b)
 
 
@@ -81,6 +82,10 @@ def broadcast(call: OpCall, shapes: Sequence[Sequence[Expr]] | None = None) -> t
     if result is None:
         listing = " and ".join(f"[{', '.join(text(extent) for extent in shape)}]" for shape in wanted)
         refuse(call, f"shapes {listing} cannot be broadcast")
+    for arg in call.args if shapes is None else ():
+        for extent, size in zip(reversed(arg.dims), reversed(result), strict=False):
+            if not is_const(extent, 1):
+                call.take(extent, size)
     return result
 
 

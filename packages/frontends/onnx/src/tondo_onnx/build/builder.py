@@ -38,6 +38,7 @@ from tondo.ir import (
     Operator,
     ShapeValue,
     TensorType,
+    Var,
     cast,
     dims,
     dtype,
@@ -129,12 +130,44 @@ class Builder:
         if operator is None:
             raise MissingOperator(op)
         frozen = Attrs(attrs)
-        types = operator.infer(OpCall(op, tuple(arg.type for arg in args), frozen))
+        args, types = self._inferred(operator, args, frozen)
         if results == 1 and len(types) == 1:
             known = self._evaluate(op, args, frozen, types[0])
             if known is not None:
                 return (known,)
         return self._emit(Call(op, tuple(self.atom(arg) for arg in args), frozen), types, op)
+
+    def _inferred(
+        self, operator: Operator, args: Sequence[Value], attrs: Attrs
+    ) -> tuple[Sequence[Value], tuple[TensorType, ...]]:
+        """Return the arguments of a call and the types of its results.
+
+        Sizes that the operator takes to be equal without proof are compared in the call, by ``match_shape`` of an
+        argument.
+        """
+        checked: set[frozenset[Expr]] = set()
+        while True:
+            taken: list[tuple[Expr, Expr]] = []
+            types = operator.infer(OpCall(operator.name, tuple(arg.type for arg in args), attrs, taken))
+            matched = self._matched(args, taken, checked)
+            if matched is None:
+                return args, types
+            args = matched
+
+    def _matched(
+        self, args: Sequence[Value], taken: Sequence[tuple[Expr, Expr]], checked: set[frozenset[Expr]]
+    ) -> list[Value] | None:
+        """Return ``args`` with the first pair of ``taken`` compared that neither is proven nor ``checked``, or None."""
+        for a, b in taken:
+            if frozenset((a, b)) in checked or self.dims.same(a, b):
+                continue
+            checked.add(frozenset((a, b)))
+            for wanted, size in sorted([(a, b), (b, a)], key=_rank):
+                for position, arg in enumerate(args):
+                    if size in arg.dims:
+                        shape = [wanted if dim == size else dim for dim in arg.dims]
+                        return [*args[:position], self.match(arg, shape), *args[position + 1 :]]
+        return None
 
     def _evaluate(self, op: str, args: Sequence[Value], attrs: Attrs, type: TensorType) -> Value | None:
         if op not in EVALUATORS:
@@ -326,3 +359,12 @@ def _as_size(item: object) -> tuple[Expr, int]:
         above, below = item.as_integer_ratio()
         return Const(above), below
     raise TypeError(type(item))
+
+
+def _rank(pair: tuple[Expr, Expr]) -> int:
+    """Order ``(wanted, instead of)``: a number is wanted most, then a symbol, then a formula."""
+    return _complexity(pair[0]) - _complexity(pair[1])
+
+
+def _complexity(size: Expr) -> int:
+    return 0 if isinstance(size, Const) else 1 if isinstance(size, Var) else 2

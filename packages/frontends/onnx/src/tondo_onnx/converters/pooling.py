@@ -52,6 +52,8 @@ def _max_unpool(site: Site) -> Value:
     if kernel is None:
         site.invalid("the kernel_shape is missing")
     rank = len(kernel)
+    if x.rank != rank + 2 or places.rank != x.rank:
+        site.invalid(f"a kernel of {rank} dimensions does not fit inputs of ranks {x.rank} and {places.rank}")
     strides = site.attributes.ints_or("strides", [1] * rank)
     pads = site.attributes.ints_or("pads", [0] * (2 * rank))
     sizes = [

@@ -125,7 +125,13 @@ class _Kind:
     states: int = 1
 
 
+_RANKS: Final = (3, 3, 3, 2, 1, 3, 3, 2)
+"""Of X, W, R, B, the lengths, the first states, and the peepholes."""
+
+
 def _recurrent(site: Site, kind: _Kind) -> tuple[Value | None, ...]:
+    for position, rank in enumerate(_RANKS):
+        site.want_rank(position, rank)
     directions = _DIRECTIONS.get(site.attributes.text("direction", "forward").lower())
     if directions is None:
         site.invalid(f"direction is '{site.attributes.text('direction')}'")

@@ -42,7 +42,7 @@ def _dft(site: Site) -> Value:
     size = rows.dims[1]
     length: Expr = (size - 1) * 2 if inverse and onesided else size
     if length_given is not None:
-        (length,) = site.sizes_in(length_given)
+        length = site.size(1)
     result = site.call(
         "dft", rows, length=plain(site.dims.simplify(length)), inverse=inverse, onesided=onesided
     )  # fmt: skip
@@ -60,9 +60,10 @@ def _stft(site: Site) -> Value:
     if signal.rank not in {2, 3}:
         site.invalid(f"the signal has rank {signal.rank}")
     x = signal if signal.rank == 3 else site.reshape(signal, (*signal.dims, 1))
-    (step,) = site.sizes(1)
+    site.want_rank(2, 1)
+    step = site.size(1)
     if length_given is not None:
-        (length,) = site.sizes_in(length_given)
+        length = site.size(3)
     elif window is not None:
         length = window.dims[0]
     else:
@@ -81,7 +82,7 @@ def _stft(site: Site) -> Value:
 
 def _mel_weights(site: Site) -> Value:
     """Convert MelWeightMatrix: triangles over the bins of a spectrum, evenly spaced on the mel scale."""
-    (bands,), (length,), (rate,) = site.sizes(0), site.sizes(1), site.sizes(2)
+    bands, length, rate = site.size(0), site.size(1), site.size(2)
     bins = site.dims.simplify(floordiv(length, Const(2)) + 1)
 
     def scalar(value: float) -> Value:

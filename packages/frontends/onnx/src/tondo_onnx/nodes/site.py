@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
@@ -93,6 +94,20 @@ class Site:
     def sizes(self, position: int) -> tuple[Expr, ...]:
         """Return the elements of an integer input: numbers, expressions of dimensions, or new dimensions for data."""
         return self.sizes_in(self.arg(position))
+
+    def size(self, position: int) -> Expr:
+        """Return the only element of an integer input as a size, as :meth:`sizes` does."""
+        found = self.arg(position)
+        known = static(found.dims)
+        if known is None or math.prod(known) != 1:
+            self.invalid(f"input {position} must have one element")
+        return self.sizes(position)[0]
+
+    def want_rank(self, position: int, rank: int) -> None:
+        """Raise TND-M004 for an input that is given and has another rank."""
+        found = self.optional(position)
+        if found is not None and found.rank != rank:
+            self.invalid(f"input {position} has rank {found.rank}, not {rank}")
 
     def sizes_in(self, value: Value) -> tuple[Expr, ...]:
         """Return the elements of an integer tensor of rank 0 or 1 as sizes; a negative one fails at run time."""
