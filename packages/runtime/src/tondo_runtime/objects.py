@@ -129,10 +129,10 @@ def texts(value: object, what: str) -> Array:
 def _tensor(kind: str, value: object, what: str) -> Array:
     if not isinstance(value, (np.ndarray, np.generic)):
         _refuse(what, value, "an array")
-    array = np.asarray(value)
+    array = np.asarray(cast("Array", value))
     if array.dtype != dtype_of(kind).numpy:
         fail("TND-U003", f"{what} has element type {array.dtype.name}, the model expects {kind}")
-    return cast("Array", array)
+    return array
 
 
 def _refuse(what: str, value: object, wanted: str) -> NoReturn:

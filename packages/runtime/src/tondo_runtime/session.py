@@ -17,7 +17,6 @@ from collections import OrderedDict
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Self
 
-from tondo_runtime import objects
 from tondo_runtime.abi import ClockNs, SafeCall, address_of
 from tondo_runtime.artifact import Artifact
 from tondo_runtime.binding import (
@@ -34,6 +33,7 @@ from tondo_runtime.dtypes import dtype_of
 from tondo_runtime.errors import RuntimeFailure, fail, suggest
 from tondo_runtime.frame import ALIGNMENT, ConstantTable, Frame, FrameParts, Plan, aligned_empty
 from tondo_runtime.host import default_threads
+from tondo_runtime.objects import scope
 from tondo_runtime.pool import source_for
 from tondo_runtime.profile import CallBuffer, Profile
 from tondo_runtime.registry import failure_of
@@ -240,7 +240,7 @@ class Session:
     ) -> list[Array]:
         if not self._scoped:
             return self._execute_arrays(values, bound, profile)
-        with objects.scope():
+        with scope():
             arrays = self._execute_arrays(take_objects(self.manifest.inputs, values), bound, profile)
             return give_objects(self.manifest.outputs, arrays, bound)
 

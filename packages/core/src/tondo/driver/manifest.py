@@ -46,8 +46,9 @@ def signature_of(module: IRModule, bounds: Bounds | None = None) -> Signature:
 
     The attributes are ``symbols`` (names, or mappings ``{name, min}``), ``inputs`` and ``outputs`` (mappings
     ``{name, dtype, shape}``, and ``object`` for a handle of another value), ``constants`` (names of the module's
-    constants in the order of the arguments) and ``workspace`` (bytes), and for a model that finds out dimensions in the call ``numbers`` (their names) and ``slots``
-    (how many there are). Shapes and bytes are expressions over the symbols. ``bounds`` are those of symbols.
+    constants in the order of the arguments) and ``workspace`` (bytes), and for a model that finds out dimensions in the
+    call ``numbers`` (their names) and ``slots`` (how many there are). Shapes and bytes are expressions over the
+    symbols. ``bounds`` are those of symbols.
 
     Raises:
         TondoError: TND-B001 if an attribute is missing or of another form.

@@ -95,7 +95,7 @@ def split(x: Array, *rest: Array, axis: int, keepdims: bool = True, objects: Seq
             fail("TND-R003", f"a tensor cannot be split into parts of {step}")
         bounds = list(range(step, total, step))
     else:
-        if int(sizes[0].sum()) != total or (sizes[0] < 0).any():
+        if int(sizes[0].sum()) != total or int(sizes[0].min(initial=0)) < 0:
             fail("TND-R003", f"parts of {sizes[0].tolist()} are not those of a size of {total}")
         bounds = np.cumsum(sizes[0])[:-1].tolist()
     parts = np.split(value, bounds, axis) if total else []

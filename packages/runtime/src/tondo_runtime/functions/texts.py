@@ -57,7 +57,7 @@ def find(x: Array, *out: Array, keys: Sequence[str]) -> Array | None:
 @register("tondo.text.concat")
 def concat(a: Array, b: Array, out: Array) -> None:
     """Append texts to texts, with broadcasting."""
-    out[...] = put(np.asarray(_texts(a) + _texts(b), object))
+    out[...] = put(np.asarray(np.add(_texts(a), _texts(b)), object))
 
 
 @register("tondo.text.equal")
@@ -142,4 +142,8 @@ def _number(item: np.generic) -> str:
         return "NaN"
     if value in {float("inf"), float("-inf")}:
         return "INF" if value > 0 else "-INF"
-    return np.format_float_positional(item, unique=True, trim="-") if abs(value) < 1e16 else repr(value)
+    return (
+        np.format_float_positional(cast("np.floating", item), unique=True, trim="-")
+        if abs(value) < 1e16
+        else repr(value)
+    )

@@ -27,7 +27,7 @@ from tondo_onnx.converters import (
     slicing,
     training,
 )
-from tondo_onnx.converters.ml import CONVERTERS as ML_CONVERTERS
+from tondo_onnx.converters.ml.table import CONVERTERS as ML_CONVERTERS
 from tondo_onnx.nodes.site import Converter, Versions
 
 NEWEST: Final = 28

@@ -40,10 +40,10 @@ class _Forest:
 
     def add(self, feature: int, split: float, mode: int, missing: bool) -> int:
         """Add a node whose successors come later."""
-        for items, item in zip(
-            (self.feature, self.split, self.mode, self.missing), (feature, split, mode, missing), strict=True
-        ):
-            items.append(item)  # type: ignore[arg-type]
+        self.feature.append(feature)
+        self.split.append(split)
+        self.mode.append(mode)
+        self.missing.append(missing)
         self.yes.append((True, 0))
         self.no.append((True, 0))
         return len(self.feature) - 1
@@ -188,7 +188,8 @@ def _sets(values: np.ndarray | None) -> list[list[float]]:
     """Return the sets, each of which ends with a NaN."""
     sets: list[list[float]] = []
     current: list[float] = []
-    for value in [] if values is None else values.tolist():
+    listed: list[float] = [] if values is None else values.tolist()
+    for value in listed:
         if value != value:
             sets.append(current)
             current = []
@@ -304,24 +305,24 @@ def _classifier(site: Site) -> tuple[Value, Value]:
     Where that is the second class, its scores stand beside zeros and a base value does not count.
     """
     old, x = _old_forest(site), _features(site)
-    ids = site.attributes.ints("class_ids") or ()
+    ids: tuple[int, ...] = site.attributes.ints("class_ids") or ()
     labels = scores.label_count(site)
     base = _numbers(site, "base_values")
-    one = labels <= 2 and len(set(ids)) == 1
+    only = min(ids) if labels <= 2 and len(set(ids)) == 1 else None
     table, there = _table(site, old, "class", max(labels, max(ids, default=0) + 1), x.dtype)
     leaf = _leaves(site, x, old.forest, len(old.leaves))
-    if not one:
+    if only is None:
         result = _aggregated(site, leaf, table, there, "SUM")
         if base is not None and len(base):
             result = site.call("add", result, scores.row(site, base, result))
         places = scores.best(site, result)
         return scores.labelled(site, places), site.cast(scores.transformed(site, result), FLOAT32)
-    result = _aggregated(site, leaf, table[:, ids[0] :][:, :1], there[:, ids[0] :][:, :1], "SUM")
+    result = _aggregated(site, leaf, table[:, only : only + 1], there[:, only : only + 1], "SUM")
     base = np.zeros(0, np.float32) if base is None else base
     positive = bool((table >= 0).all())
     if base.size > 1:
         site.refuse("several base values where one class has all weights")
-    if ids[0] == 0:
+    if only == 0:
         result = site.call("add", result, scores.row(site, base[-1:], result)) if base.size else result
         pair = scores.second_class(site, result, positive)
     else:
