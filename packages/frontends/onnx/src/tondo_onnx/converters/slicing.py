@@ -109,7 +109,10 @@ def _split(site: Site) -> tuple[Value, ...]:
     elif site.optional(1) is not None:
         parts = site.sizes(1)
     else:
-        parts = _equal_parts(site, size, site.attributes.integer("num_outputs", count))
+        number = site.attributes.integer("num_outputs", count)
+        if number != count:
+            site.invalid(f"num_outputs is {number}, it has {count} outputs")
+        parts = _equal_parts(site, size, count)
     if len(parts) < count:
         site.invalid(f"{len(parts)} parts for {count} outputs")
     results: list[Value] = []
