@@ -224,3 +224,19 @@ def test_an_item_of_unknown_rank_is_refused():
     )  # fmt: skip
     with pytest.raises(TondoError, match="declare the shapes of the items"):
         tondo.compile(made, config=CONFIG)
+
+
+def test_classes_may_be_texts():
+    made = model(
+        [
+            node(
+                "LinearClassifier", ["x"], ["y", "z"], domain="ai.onnx.ml",
+                coefficients=[1.0, 0.0, 0.0, 1.0, -1.0, -1.0], intercepts=[0.0, 0.0, 0.0],
+                classlabels_strings=["cat", "dog", "emu"],
+            )
+        ],
+        [tensor("x", F32, ["n", 2])],
+        [tensor("y", TEXT, ["n"]), tensor("z", F32, ["n", 3])],
+    )  # fmt: skip
+    labels, _ = tondo.compile(made, config=CONFIG)(np.array([[0, 1], [2, 1], [-1, -1]], "f"))
+    assert labels.tolist() == ["dog", "cat", "emu"]

@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 
 from tondo.ir import Expr
+from tondo_onnx.build.kinds import Texts
 from tondo_onnx.build.values import Value
+from tondo_onnx.converters.objects.emit import made
 from tondo_onnx.nodes.site import Site
 
 _SMALL: Final = 1e-7
@@ -85,13 +87,14 @@ def class_labels(site: Site) -> tuple[int, ...]:
     for name in ("classlabels_int64s", "classlabels_ints"):
         if name in site.attributes:
             return site.attributes.ints(name) or ()
-    if "classlabels_strings" in site.attributes:
-        site.refuse("labels that are texts")
     return ()
 
 
 def labelled(site: Site, places: Value) -> Value:
-    """Return the labels of classes by their positions ``[rows]``."""
+    """Return the labels of classes, numbers or texts, by their positions ``[rows]``."""
+    texts = site.attributes.texts("classlabels_strings")
+    if texts:
+        return made(site, "text.pick", (places,), Texts(places.rank), values=texts)
     labels = class_labels(site)
     if not labels:
         return places
@@ -112,7 +115,7 @@ def above(site: Site, scores: Value, limit: float) -> Value:
 
 def label_count(site: Site) -> int:
     """Return the number of classes that have labels."""
-    return len(class_labels(site))
+    return len(site.attributes.texts("classlabels_strings") or class_labels(site))
 
 
 def second_class(site: Site, score: Value, positive: bool) -> Value:
