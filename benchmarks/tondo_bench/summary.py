@@ -21,8 +21,6 @@ KERNELS: Final = 0.9
 SPEED_UP: Final = 1.7
 SPEED_UP_OF: Final = ("resnet50", "bert_base")
 STREAM: Final = 0.8
-STREAMING: Final = 4.0
-"""How many times more of the bandwidth than of the arithmetic a model uses that memory limits."""
 COLD: Final[Mapping[str, float]] = {"resnet50": 15.0, "bert_base": 20.0}
 WARM: Final = 1.5
 DIFFERENCE: Final = 1e-4
@@ -58,10 +56,8 @@ class ModelRow:
 
     @property
     def streams(self) -> bool:
-        """Whether memory limits the model as a whole: its arithmetic alone would take a fraction of the time."""
-        if self.bytes_share is None or self.flops_share is None:
-            return False
-        return self.bytes_share > STREAMING * self.flops_share
+        """Whether memory limits the model as a whole."""
+        return self.bytes_share is not None and self.flops_share is not None and self.bytes_share > self.flops_share
 
 
 @dataclass(frozen=True, slots=True)

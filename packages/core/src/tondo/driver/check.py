@@ -17,7 +17,7 @@ from tondo.diagnostics import TondoError, fail
 from tondo.driver.guard import guard
 from tondo.driver.plan import Plan
 from tondo.ir import OpCall, TensorFunction
-from tondo.passes import Library
+from tondo.passes import Library, Offer
 from tondo.plugin import OperatorUse, SourceSurvey
 
 Route = Literal["generated", "library", "runtime function", "import", "unsupported"]
@@ -63,9 +63,10 @@ def _checked(use: OperatorUse, plan: Plan, libraries: Mapping[str, Library]) -> 
         if isinstance(found, str):
             return Checked(use, "unsupported", found)
         for name, library in libraries.items():
-            kernel = library.match(found, plan.target)
-            if kernel is not None:
-                kernels[f"{name}: {kernel}"] = None
+            with guard(f"the library '{name}'"):
+                offer = library.match(found, plan.target)
+            if isinstance(offer, Offer):
+                kernels[name if offer.call is None else f"{name}: {offer.call}"] = None
     if use.packed:
         return Checked(use, "runtime function", ", ".join(use.packed))
     if kernels:

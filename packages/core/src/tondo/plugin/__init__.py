@@ -7,7 +7,7 @@ A package adds something to Tondo through the entry-point group ``tondo.plugins`
 from __future__ import annotations
 
 from tondo.passes.base import Pass
-from tondo.passes.library import Library
+from tondo.passes.library import KernelCompiler, Library, LibraryCode, Offer
 from tondo.passes.rule import Choice, Miss, RuleContext, ScheduleRule
 from tondo.plugin.extensions import Extensions
 from tondo.plugin.hookspecs import REGISTRATION_HOOKS, Hooks, HookspecRegistry
@@ -44,11 +44,14 @@ __all__ = [
     "Frontend",
     "Hooks",
     "HookspecRegistry",
+    "KernelCompiler",
     "Library",
+    "LibraryCode",
     "Linker",
     "LoadOptions",
     "Miss",
     "ObjectCode",
+    "Offer",
     "OperatorUse",
     "Option",
     "Pass",
