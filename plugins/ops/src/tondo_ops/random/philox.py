@@ -23,15 +23,12 @@ from tondo.ir import (
     Const,
     DType,
     Expr,
-    Let,
     OpCall,
     Operator,
     Region,
-    Stmt,
     Store,
     TensorFunction,
     TensorType,
-    Var,
     const,
     dtype,
     intrin,
@@ -40,6 +37,7 @@ from tondo.ir import (
 from tondo_ops.support.attributes import element_type, extents, number, refuse
 from tondo_ops.support.dims import ONE, ZERO
 from tondo_ops.support.indices import at
+from tondo_ops.support.lets import Lets
 from tondo_ops.support.opaque import Nest, function_of
 from tondo_ops.support.typing import count, start, want_integer, want_rank
 
@@ -48,25 +46,6 @@ _MASK: Final = (1 << 32) - 1
 _FACTORS: Final = (0xD2511F53, 0xCD9E8D57)
 _STEPS: Final = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS: Final = 10
-
-
-class _Lets:
-    """Names for values, bound in order around a statement."""
-
-    def __init__(self) -> None:
-        self._bound: list[tuple[Var, Expr]] = []
-
-    def let(self, value: Expr) -> Expr:
-        """Return a variable that holds ``value``."""
-        var = Var(f"word{len(self._bound)}", value.dtype)
-        self._bound.append((var, value))
-        return var
-
-    def around(self, body: Stmt) -> Stmt:
-        """Return ``body`` inside the bindings."""
-        for var, value in reversed(self._bound):
-            body = Let(var, value, body)
-        return body
 
 
 def _word(value: int) -> Expr:
@@ -88,7 +67,7 @@ def _xor(*values: Expr) -> Expr:
     return result
 
 
-def _words(lets: _Lets, counter: Sequence[Expr], key: Sequence[Expr]) -> tuple[Expr, ...]:
+def _words(lets: Lets, counter: Sequence[Expr], key: Sequence[Expr]) -> tuple[Expr, ...]:
     """Return the four words of 32 bits, each in 64, of a counter of four words and a key of two."""
     state, keys = list(counter), list(key)
     for _ in range(_ROUNDS):
@@ -112,12 +91,12 @@ def _fraction(work: DType, words: Sequence[Expr]) -> Expr:
     return (high * _word(1 << 26) + low).astype(FLOAT64) * const(2.0**-53, FLOAT64)
 
 
-def _uniform(call: OpCall, lets: _Lets, work: DType, words: Sequence[Expr]) -> Expr:
+def _uniform(call: OpCall, lets: Lets, work: DType, words: Sequence[Expr]) -> Expr:
     low, high = (float(number(call, name, default)) for name, default in (("low", 0.0), ("high", 1.0)))
     return const(low, work) + _fraction(work, words) * const(high - low, work)
 
 
-def _normal(call: OpCall, lets: _Lets, work: DType, words: Sequence[Expr]) -> Expr:
+def _normal(call: OpCall, lets: Lets, work: DType, words: Sequence[Expr]) -> Expr:
     radius = lets.let(const(1.0, work) - _fraction(work, words))
     angle = lets.let(_fraction(work, words[2:]) * const(2 * math.pi, work))
     value = intrin("sqrt", intrin("log", radius) * const(-2.0, work)) * intrin("cos", angle)
@@ -137,17 +116,17 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     return (TensorType(extents(call, "shape"), kind),)
 
 
-def _halves(lets: _Lets, value: Expr) -> tuple[Expr, Expr]:
+def _halves(lets: Lets, value: Expr) -> tuple[Expr, Expr]:
     whole_word = lets.let(value.astype(_WORD))
     return lets.let(_low(whole_word)), lets.let(_high(whole_word))
 
 
-def _operator(name: str, draw: Callable[[OpCall, _Lets, DType, Sequence[Expr]], Expr], doc: str) -> Operator:
+def _operator(name: str, draw: Callable[[OpCall, Lets, DType, Sequence[Expr]], Expr], doc: str) -> Operator:
     def define(call: OpCall) -> TensorFunction:
         (out,) = _infer(call)
         _, (key,) = start(call, "key")
         y = Buffer("y", out.dims, out.dtype)
-        nest, lets = Nest("draw", out.dims), _Lets()
+        nest, lets = Nest("draw", out.dims), Lets()
         place: Expr = ZERO
         for index, extent in zip(nest.index, out.dims, strict=True):
             place = place * extent + index

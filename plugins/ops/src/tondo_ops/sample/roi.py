@@ -15,7 +15,6 @@ from tondo.ir import (
     Expr,
     For,
     If,
-    Let,
     OpCall,
     Operator,
     Seq,
@@ -36,6 +35,7 @@ from tondo_ops.sample.taps import floor_of, real
 from tondo_ops.support.attributes import choice, flag, integer, number, refuse
 from tondo_ops.support.dims import ZERO
 from tondo_ops.support.indices import at
+from tondo_ops.support.lets import Lets
 from tondo_ops.support.opaque import Nest, function_of
 from tondo_ops.support.typing import agree, count, one_dtype, start, want_float, want_integer, want_rank
 
@@ -62,52 +62,33 @@ def _infer_align(call: OpCall) -> tuple[TensorType, ...]:
     return (TensorType((rois.dims[0], x.dims[1], *dims((height, width))), x.dtype),)
 
 
-class _Bindings:
-    """Names for intermediate values, bound in order around a statement."""
-
-    def __init__(self) -> None:
-        self._lets: list[tuple[Var, Expr]] = []
-
-    def let(self, name: str, value: Expr) -> Var:
-        """Return a variable that holds ``value``."""
-        var = Var(name, value.dtype)
-        self._lets.append((var, value))
-        return var
-
-    def around(self, body: Stmt) -> Stmt:
-        """Return ``body`` inside the bindings."""
-        for var, value in reversed(self._lets):
-            body = Let(var, value, body)
-        return body
-
-
 def _corners(
-    outer: _Bindings, axis: str, place: Expr, size: Expr, kind: DType
+    outer: Lets, axis: str, place: Expr, size: Expr, kind: DType
 ) -> tuple[Expr, tuple[tuple[Expr, Expr], tuple[Expr, Expr]]]:
     """Return whether ``place`` counts, and the positions around it with their weights."""
     length = real(size, kind)
     counts = (place >= const(-1, kind)) & (place <= length)
     inside = maximum(place, const(0, kind))
-    low = outer.let(f"{axis}_low", minimum(floor_of(inside), size - 1))
-    high = outer.let(f"{axis}_high", minimum(low + 1, size - 1))
+    low = outer.let(minimum(floor_of(inside), size - 1), f"{axis}_low")
+    high = outer.let(minimum(low + 1, size - 1), f"{axis}_high")
     behind = select(low >= size - 1, const(0, kind), inside - low.astype(kind))
-    fraction = outer.let(f"{axis}_part", behind)
+    fraction = outer.let(behind, f"{axis}_part")
     return counts, ((low, 1.0 - fraction), (high, fraction))
 
 
-def _bins(outer: _Bindings, call: OpCall, rois: Buffer, box: Expr, axis: int, parts: int) -> tuple[Expr, Expr, Expr]:
+def _bins(outer: Lets, call: OpCall, rois: Buffer, box: Expr, axis: int, parts: int) -> tuple[Expr, Expr, Expr]:
     """Return begin, size of a bin, and number of samples per bin along an axis (0: x, 1: y) of a box."""
     kind, name = rois.dtype, "xy"[axis]
     scale = const(number(call, "scale", 1.0), kind)
     shift = const(0.5 if flag(call, "half_pixel", default=True) else 0.0, kind)
-    begin = outer.let(f"{name}_begin", at(rois, (box, const(axis))) * scale - shift)
+    begin = outer.let(at(rois, (box, const(axis))) * scale - shift, f"{name}_begin")
     length = at(rois, (box, const(axis + 2))) * scale - shift - begin
     if not flag(call, "half_pixel", default=True):
         length = maximum(length, const(1, kind))
-    step = outer.let(f"{name}_step", length / float(parts))
+    step = outer.let(length / float(parts), f"{name}_step")
     given = integer(call, "samples", 0)
     samples = const(given) if given else maximum(intrin("ceil", step).astype(INT64), ZERO)
-    return begin, step, outer.let(f"{name}_samples", samples)
+    return begin, step, outer.let(samples, f"{name}_samples")
 
 
 def _define_align(call: OpCall) -> TensorFunction:
@@ -117,7 +98,7 @@ def _define_align(call: OpCall) -> TensorFunction:
     kind, average = out.dtype, choice(call, "mode", _MODES, "avg") == "avg"
     block = Nest("pool", out.dims)
     box, channel, row, column = block.index
-    outer, inner = _Bindings(), _Bindings()
+    outer, inner = Lets(), Lets()
     steps = [Var("step_x"), Var("step_y")]
     sampled: list[tuple[Expr, tuple[tuple[Expr, Expr], tuple[Expr, Expr]]]] = []
     extents: list[Expr] = []
@@ -125,10 +106,10 @@ def _define_align(call: OpCall) -> TensorFunction:
         parts = integer(call, ("width", "height")[axis], 1)
         begin, step, samples = _bins(outer, call, rois, box, axis, parts)
         offset = (steps[axis].astype(kind) + 0.5) * step / samples.astype(kind)
-        middle = inner.let("xy"[axis] + "_at", begin + place.astype(kind) * step + offset)
+        middle = inner.let(begin + place.astype(kind) * step + offset, "xy"[axis] + "_at")
         sampled.append(_corners(inner, "xy"[axis], middle, size, kind))
         extents.append(samples)
-    batch = outer.let("batch", maximum(minimum(at(batches, (box,)).astype(INT64), x.shape[0] - 1), ZERO))
+    batch = outer.let(maximum(minimum(at(batches, (box,)).astype(INT64), x.shape[0] - 1), ZERO), "batch")
     (counts_x, across), (counts_y, down) = sampled
     terms = [
         at(x, (batch, channel, place_y, place_x)) * (weight_y * weight_x)
@@ -184,20 +165,20 @@ def _define_max(call: OpCall) -> TensorFunction:
     kind, scale = out.dtype, number(call, "scale", 1.0)
     block = Nest("pool", out.dims)
     box, channel, *bins = block.index
-    outer = _Bindings()
-    batch = outer.let("batch", maximum(minimum(at(rois, (box, const(0))).astype(INT64), x.shape[0] - 1), ZERO))
+    outer = Lets()
+    batch = outer.let(maximum(minimum(at(rois, (box, const(0))).astype(INT64), x.shape[0] - 1), ZERO), "batch")
     spans: list[tuple[Expr, Expr]] = []
     for axis, (position, size, parts) in enumerate(
         ((bins[0], x.shape[2], integer(call, "height")), (bins[1], x.shape[3], integer(call, "width")))
     ):
         name = "yx"[axis]
         low, high = (_rounded(at(rois, (box, const(corner))) * const(scale, kind)) for corner in (2 - axis, 4 - axis))
-        begin = outer.let(f"{name}_begin", low)
-        length = outer.let(f"{name}_length", maximum(high - begin + 1, const(1)))
+        begin = outer.let(low, f"{name}_begin")
+        length = outer.let(maximum(high - begin + 1, const(1)), f"{name}_length")
         first = floor_of(position.astype(kind) * length.astype(kind) / float(parts)) + begin
         last = intrin("ceil", (position + 1).astype(kind) * length.astype(kind) / float(parts)).astype(INT64) + begin
-        from_ = outer.let(f"{name}_from", minimum(maximum(first, ZERO), size))
-        spans.append((from_, outer.let(f"{name}_count", maximum(minimum(maximum(last, ZERO), size) - from_, ZERO))))
+        from_ = outer.let(minimum(maximum(first, ZERO), size), f"{name}_from")
+        spans.append((from_, outer.let(maximum(minimum(maximum(last, ZERO), size) - from_, ZERO), f"{name}_count")))
     (top, rows), (left, columns) = spans
     step_y, step_x = Var("step_y"), Var("step_x")
     value = at(x, (batch, channel, top + step_y, left + step_x))
