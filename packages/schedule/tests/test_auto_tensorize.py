@@ -29,20 +29,11 @@ from tondo.passes.verify import verify
 from tondo.script import parse
 from tondo.target import Interpreter, Intrinsic, Operand
 from tondo_schedule import Schedule, Tensorized, auto_tensorize, replay
-from tondo_schedule.testing import made_up_intrinsics
+from tondo_schedule.testing import made_up_intrinsics, matmul
 
 CALM = settings(derandomize=True, deadline=None, max_examples=12)
 INSTRUCTIONS = made_up_intrinsics()
 FLOATS = ("mma4", "dot4", "outer4x16")
-
-
-def matmul(m: int | Var, n: int, k: int, *, transposed: bool = False) -> TensorFunction:
-    builder = Compute("matmul")
-    a = builder.input("A", TensorType(dims((m, k)), FLOAT32))
-    b = builder.input("B", TensorType(dims((n, k) if transposed else (k, n)), FLOAT32))
-    return builder.build(
-        builder.reduce("C", (m, n), (k,), lambda i, j, r: a[i, r] * (b[j, r] if transposed else b[r, j]))
-    )
 
 
 def batched(z: int, m: int, n: int, k: int) -> TensorFunction:

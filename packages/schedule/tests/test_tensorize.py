@@ -32,20 +32,10 @@ from tondo.passes.verify import verify
 from tondo.script import parse, script
 from tondo.target import LlvmCall
 from tondo_schedule import Schedule, replay
-from tondo_schedule.testing import made_up_intrinsics
+from tondo_schedule.testing import made_up_intrinsics, matmul
 
 CALM = settings(derandomize=True, deadline=None, max_examples=20)
 INSTRUCTIONS = made_up_intrinsics()
-
-
-def matmul(m: int, n: int, k: int, *, transposed: bool = False) -> TensorFunction:
-    """``C = A @ B``, or ``A @ B.T``."""
-    builder = Compute("matmul")
-    a = builder.input("A", TensorType(dims((m, k)), FLOAT32))
-    b = builder.input("B", TensorType(dims((n, k) if transposed else (k, n)), FLOAT32))
-    return builder.build(
-        builder.reduce("C", (m, n), (k,), lambda i, j, r: a[i, r] * (b[j, r] if transposed else b[r, j]))
-    )
 
 
 def values(*shape: int) -> np.ndarray:
