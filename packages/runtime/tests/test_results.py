@@ -26,6 +26,7 @@ def test_a_block_comes_back_when_the_last_view_is_gone() -> None:
     assert other != address
     assert not np.shares_memory(part, second)
     del part
+    assert len(memory.back) == 1
     third, again = memory.take((COUNT,), FLOAT, SMALLEST)
     assert again == address
     assert not np.shares_memory(second, third)

@@ -42,6 +42,7 @@ READ = ("for k in serial(0, 32):", "    B[k] = T[k + 8]")
         (("for i in serial(0, 4):", "    for j in serial(0, 8):", "        T[i * 8 + j + 8] = A[i]"), True),
         (("for i in serial(0, 5):", "    for j in serial(0, 8):", "        T[min(i * 8, 24) + j + 8] = A[i]"), True),
         (("for i in serial(0, 31):", "    T[i + 8] = A[i]"), False),
+        (("for i in serial(0, 40):", "    T[i + 9] = A[i]"), False),
         (("for i in serial(0, 32):", "    T[i * 2 + 1] = A[i]"), False),
         (("for i in serial(0, 4):", "    for j in serial(0, 7):", "        T[i * 8 + j + 8] = A[i]"), False),
         (("for i in serial(0, 5):", "    for j in serial(0, 7):", "        T[min(i * 8, 24) + j + 8] = A[i]"), False),
