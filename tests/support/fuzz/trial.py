@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Union
 
 import numpy as np
 import onnx
@@ -55,7 +56,9 @@ class Trial:
         return self.outcome in FAILURES
 
 
-Ran = tuple[str, str, dict[str, np.ndarray], dict[str, np.ndarray]]
+Result = Union[np.ndarray, "list[Result]", None]
+"""What an output may hold: a tensor, a sequence, or an optional without a value."""
+Ran = tuple[str, str, dict[str, np.ndarray], dict[str, Result]]
 """Outcome, reason, inputs, outputs."""
 
 
@@ -81,7 +84,7 @@ def judged(model: bytes, seed: Seed, number: int, mixed: int) -> Trial:
     return _trial(number, seed, *_verdict(model, inputs, outputs), model, ended)
 
 
-def _verdict(model: bytes, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> tuple[str, str]:
+def _verdict(model: bytes, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, Result]) -> tuple[str, str]:
     """Return the outcome of a model that ran, and the reason.
 
     A reference may be wrong where the other agrees with us. The evaluator checks little: what it makes of a model that
@@ -188,25 +191,41 @@ def _onnxruntime(model: bytes, inputs: Mapping[str, np.ndarray]) -> list[np.ndar
     proto = onnx.ModelProto.FromString(model)
     proto.ir_version = min(proto.ir_version, 10)
     engine = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [np.asarray(value) for value in engine.run(None, dict(inputs))]
+    return [_result(value) for value in engine.run(None, dict(inputs))]
 
 
 def _evaluator(model: bytes, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [np.asarray(value) for value in ReferenceEvaluator(model).run(None, dict(inputs))]
+        return [_result(value) for value in ReferenceEvaluator(model).run(None, dict(inputs))]
 
 
-def _difference(ours: Mapping[str, np.ndarray], theirs: list[np.ndarray]) -> str | None:
+def _result(value: object) -> Result:
+    if isinstance(value, (list, tuple)):
+        return [_result(item) for item in value]
+    return None if value is None else np.asarray(value)
+
+
+def _difference(ours: Mapping[str, Result], theirs: list[Result]) -> str | None:
     """Return what is different; None if nothing is."""
     if len(ours) != len(theirs):
         return f"{len(ours)} outputs instead of {len(theirs)}"
-    for (name, mine), wanted in zip(ours.items(), theirs, strict=True):
-        if mine.shape != wanted.shape or mine.dtype != wanted.dtype:
-            return f"'{name}' is {mine.dtype}{mine.shape} instead of {wanted.dtype}{wanted.shape}"
-        if not _close(mine, wanted):
-            return f"'{name}' is {_some(mine)} instead of {_some(wanted)}"
-    return None
+    found = (_different(f"'{name}'", mine, wanted) for (name, mine), wanted in zip(ours.items(), theirs, strict=True))
+    return next((text for text in found if text is not None), None)
+
+
+def _different(name: str, mine: Result, wanted: Result) -> str | None:
+    """Return what is different between two values; None if nothing is."""
+    if isinstance(mine, list) and isinstance(wanted, list):
+        if len(mine) != len(wanted):
+            return f"{name} has {len(mine)} items instead of {len(wanted)}"
+        found = (_different(f"{name}[{i}]", a, b) for i, (a, b) in enumerate(zip(mine, wanted, strict=True)))
+        return next((text for text in found if text is not None), None)
+    if not isinstance(mine, np.ndarray) or not isinstance(wanted, np.ndarray):
+        return None if mine is wanted else f"{name} is a {type(mine).__name__} instead of a {type(wanted).__name__}"
+    if mine.shape != wanted.shape or mine.dtype != wanted.dtype:
+        return f"{name} is {mine.dtype}{mine.shape} instead of {wanted.dtype}{wanted.shape}"
+    return None if _close(mine, wanted) else f"{name} is {_some(mine)} instead of {_some(wanted)}"
 
 
 def _close(mine: np.ndarray, wanted: np.ndarray) -> bool:

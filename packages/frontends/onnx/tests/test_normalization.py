@@ -73,3 +73,10 @@ def test_instance_norm(tools, rng):
         [tools.node("InstanceNormalization", ["x", "s", "b"])], {"x": (F, ("n", 3, 5))}, constants=constants
     )
     tools.check(model, rng.normal(size=(2, 3, 5)).astype(F))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"across_channels": 1}, {"normalize_variance": 0}])
+def test_the_first_mean_variance_normalization(tools, rng, attributes):
+    node = tools.node("MeanVarianceNormalization", ["x"], **attributes)
+    model = tools.model([node], {"x": (F, (2, 4, 3, 3))}, opset=7)
+    tools.check(model, rng.normal(size=(2, 4, 3, 3)).astype(F))

@@ -53,12 +53,14 @@ def exceed(what: str, value: int, limits: Limits, name: str, *notes: str) -> NoR
 
 
 def check_size(type_: TensorType, what: str) -> None:
-    """Refuse a tensor of known shape whose size in bytes is no number that generated code can compute with.
+    """Refuse a negative dimension, and a known shape whose size in bytes generated code cannot compute with.
 
     Raises:
-        TondoError: TND-X003.
+        TondoError: TND-M004 for a negative dimension, TND-X003 for too large a size.
     """
     shape = [int(dim.value) for dim in type_.dims if isinstance(dim, Const)]
+    if any(size < 0 for size in shape):
+        fail("TND-M004", f"{what} has a negative dimension: {min(shape)}")
     if len(shape) == len(type_.dims) and math.prod(shape) * type_.dtype.bytes > _LARGEST:
         fail("TND-X003", f"the size of {what}, {shape}, does not fit 64 bits", help="use smaller dimensions")
 

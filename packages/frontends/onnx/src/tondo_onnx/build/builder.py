@@ -117,6 +117,18 @@ class Builder:
         if isinstance(value.atom, GraphVar):
             self._wanted.setdefault(value.atom.name, name)
 
+    def zeros(self, shape: Sequence[int], kind: np.dtype[np.generic]) -> np.ndarray:
+        """Return an array to be filled for a constant, if the limits allow its size.
+
+        Raises:
+            TondoError: TND-X002 if they do not.
+        """
+        size = math.prod(shape) * kind.itemsize
+        if self._folded + size > self.limits.folded_bytes:
+            exceed("the number of bytes computed at import", self._folded + size, self.limits, "folded_bytes")
+        self._folded += size
+        return np.zeros(shape, kind)
+
     # -- calls
 
     def call(self, op: str, args: Sequence[Value], attrs: Mapping[str, object], results: int = 1) -> tuple[Value, ...]:
@@ -131,6 +143,8 @@ class Builder:
             raise MissingOperator(op)
         frozen = Attrs(attrs)
         args, types = self._inferred(operator, args, frozen)
+        for type_ in types:
+            check_size(type_, f"a result of {op}")
         if results == 1 and len(types) == 1:
             known = self._evaluate(op, args, frozen, types[0])
             if known is not None:

@@ -29,6 +29,8 @@ def _tensor_scatter(site: Site) -> Value:
     mode = site.attributes.text("mode", "linear")
     if mode not in {"linear", "circular"}:
         site.invalid(f"mode is '{mode}'")
+    if not x.rank:
+        site.invalid("the past has no dimensions")
     places = site.fill((x.dims[0],), 0, INT64) if begin is None else begin
     axis = site.axis(site.attributes.integer("axis", -2), x.rank)
     return site.call("write_at", x, update, places, axis=axis, circular=mode == "circular")

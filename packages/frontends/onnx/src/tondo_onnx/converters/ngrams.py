@@ -81,7 +81,7 @@ def _vectorizer(site: Site) -> Value:
             found = site.cast(site.call("greater", found, site.scalar(0.0, FLOAT32)), FLOAT32)
         if mode in {"IDF", "TFIDF"}:
             found = site.call("mul", found, site.builder.constant(weights[first:last], "weights"))
-        spread = np.zeros((len(grams), max(columns) + 1), np.float32)
+        spread = site.builder.zeros((len(grams), max(columns) + 1), np.dtype(np.float32))
         spread[np.arange(len(grams)), columns[first:last]] = 1
         result = site.call("add", result, site.call("matmul", found, site.builder.constant(spread, "columns")))
     return result if x.rank == 2 else site.reshape(result, result.dims[1:])

@@ -106,12 +106,12 @@ def _lp_normalization(site: Site) -> Value:
 
 
 def _mvn_old(site: Site) -> Value:
-    """Convert the first MeanVarianceNormalization, whose axes follow from ``across_channels``."""
+    """Convert the first MeanVarianceNormalization, whose axes follow from ``across_channels``; batch is always one."""
     x = site.arg(0)
     across = site.attributes.flag("across_channels")
+    axes = tuple(axis for axis in range(x.rank) if across or axis != 1)
     if not site.attributes.flag("normalize_variance", True):
-        site.refuse("normalize_variance=0")
-    axes = tuple(axis for axis in range(x.rank) if axis and (across or axis != 1))
+        return site.call("sub", x, site.call("reduce_mean", x, axes=axes, keepdims=True))
     return site.call("mean_variance_normalization", x, axes=axes)
 
 

@@ -10,6 +10,8 @@ from onnx import NodeProto, defs
 from tondo.diagnostics import fail
 
 _MANY: Final = 1 << 20
+_NEWEST: Final = (1 << 31) - 1
+"""Largest version of an operator set that can be asked for."""
 
 
 def check_arity(node: NodeProto, domain: str, version: int, label: str) -> None:
@@ -36,7 +38,7 @@ _Bounds = tuple[int, int]
 @cache
 def _arity(op: str, domain: str, version: int) -> tuple[_Bounds, _Bounds] | None:
     try:
-        schema = defs.get_schema(op, version, domain)
+        schema = defs.get_schema(op, max(1, min(version, _NEWEST)), domain)
     except defs.SchemaError:
         return None
     return (schema.min_input, schema.max_input), (schema.min_output, schema.max_output)

@@ -28,7 +28,7 @@ def _list(site: Site, name: str) -> np.ndarray:
 
 
 def _shaped(site: Site, numbers: np.ndarray, rows: int) -> np.ndarray:
-    if rows < 1 or numbers.size % rows:
+    if rows < 1 or not numbers.size or numbers.size % rows:
         site.invalid(f"{numbers.size} coefficients cannot be those of {rows}")
     return numbers.reshape(rows, -1)
 
@@ -102,6 +102,8 @@ def _svm_regressor(site: Site) -> Value:
 def _pairs(site: Site, x: Value, counts: tuple[int, ...]) -> Value:
     """Return the decisions ``[rows, pairs]`` between classes i < j; above 0 for i."""
     total, classes = sum(counts), len(counts)
+    if classes < 2 or min(counts) < 0:
+        site.invalid("vectors_per_class must count the vectors of at least two classes")
     kernels = _kernel(site, x, _shaped(site, _list(site, "support_vectors"), total))
     own = _shaped(site, _list(site, "coefficients"), classes - 1)
     begin = np.concatenate([[0], np.cumsum(counts)])
@@ -139,6 +141,8 @@ def _svm_classifier(site: Site) -> tuple[Value, Value]:
         return scores.labelled(site, scores.best(site, votes)), scores.transformed(site, decisions)
     if classes != 2:
         site.refuse("probabilities of more than two classes")
+    if not _list(site, "prob_b").size:
+        site.invalid("prob_b is missing")
     slope, offset = (float(_list(site, name)[0]) for name in ("prob_a", "prob_b"))
     scaled = site.call("mul", decisions, scores.real(site, -slope, decisions))
     first = site.call("sigmoid", site.call("sub", scaled, scores.real(site, offset, decisions)))

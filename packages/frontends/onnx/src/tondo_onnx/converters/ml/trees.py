@@ -158,7 +158,9 @@ def _ensemble(site: Site) -> Value:
     targets = np.array(lists["leaf_targetids"], np.int64)
     count = attributes.integer("n_targets")
     x = _features(site)
-    table, there = np.zeros((len(weights), count), x.dtype.numpy), np.zeros((len(weights), count), bool)
+    if len(targets) != len(weights) or any(not 0 <= target < count for target in targets.tolist()):
+        site.invalid(f"leaf_targetids must name one of {count} targets for each of {len(weights)} leaves")
+    table, there = _tables(site, (len(weights), count), x.dtype)
     table[np.arange(len(weights)), targets], there[np.arange(len(weights)), targets] = weights, True
     how = _AGGREGATES[attributes.integer("aggregate_function", 1)]
     result = _aggregated(site, _leaves(site, x, forest, len(weights)), table, there, how)
@@ -269,6 +271,13 @@ def _old_forest(site: Site) -> _Old:
     return _Old(forest, leaves)
 
 
+def _tables(site: Site, shape: tuple[int, int], kind: DType) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights ``[leaf, target]`` and where there are any, none yet."""
+    if shape[1] < 1:
+        site.invalid(f"{shape[1]} targets")
+    return site.builder.zeros(shape, kind.numpy), site.builder.zeros(shape, np.dtype(bool))
+
+
 def _table(site: Site, old: _Old, prefix: str, count: int, kind: DType) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights ``[leaf, target]`` and where there are any."""
     attributes = site.attributes
@@ -277,8 +286,7 @@ def _table(site: Site, old: _Old, prefix: str, count: int, kind: DType) -> tuple
     weights = _numbers(site, f"{prefix}_weights")
     if weights is None or len(weights) != len(ids):
         site.invalid("the attributes of its weights have different lengths")
-    shape = (max(len(old.leaves), 1), count)
-    table, there = np.zeros(shape, kind.numpy), np.zeros(shape, bool)
+    table, there = _tables(site, (max(len(old.leaves), 1), count), kind)
     for key, target, weight in zip(keys, ids, weights.tolist(), strict=True):
         if key not in old.leaves or not 0 <= target < count:
             site.invalid(f"a weight belongs to node {key[1]} of tree {key[0]} and target {target}")

@@ -1,0 +1,65 @@
+"""Models that mutation made: each is refused with a code, before anything large is allocated."""
+
+from __future__ import annotations
+
+import pytest
+from onnx import helper
+
+from tondo.diagnostics import TondoError
+
+F = "float32"
+ML = "ai.onnx.ml"
+
+
+def refusal(tools, model):
+    with pytest.raises(TondoError) as caught:
+        tools.load(model)
+    return caught.value.code
+
+
+def test_negative_sizes(tools):
+    node = tools.node("MaxUnpool", ["x", "i"], kernel_shape=[2, -(1 << 63)], strides=[2, 2])
+    model = tools.model([node], {"x": (F, (1, 1, 2, 2)), "i": ("int64", (1, 1, 2, 2))}, opset=22)
+    assert refusal(tools, model) == "TND-M004"
+
+
+def test_a_past_without_dimensions(tools):
+    model = tools.model([tools.node("TensorScatter", ["x", "u"])], {"x": (F, ()), "u": (F, (5,))}, opset=24)
+    assert refusal(tools, model) == "TND-M004"
+
+
+def test_a_column_far_away(tools):
+    node = tools.node(
+        "TfIdfVectorizer", ["x"], mode="TF", min_gram_length=1, max_gram_length=1, max_skip_count=0,
+        ngram_counts=[0], ngram_indexes=[1 << 31, 1], pool_int64s=[2, 3],
+    )  # fmt: skip
+    assert refusal(tools, tools.model([node], {"x": ("int32", (2, 6))}, opset=9)) == "TND-X002"
+
+
+def test_an_operator_set_beyond_all_versions(tools):
+    node = tools.node("Scaler", ["x"], domain=ML, offset=[0.0], scale=[1.0])
+    model = tools.model([node], {"x": (F, (2, 3))})
+    model.opset_import.append(helper.make_opsetid(ML, 1 << 40))
+    assert tools.load(model).graph().results
+
+
+@pytest.mark.parametrize("targets", [0, -1, 1 << 40])
+def test_trees_for_too_many_targets(tools, targets):
+    node = tools.node(
+        "TreeEnsembleRegressor", ["x"], domain=ML, n_targets=targets, nodes_falsenodeids=[0], nodes_truenodeids=[0],
+        nodes_featureids=[0], nodes_modes=["LEAF"], nodes_nodeids=[0], nodes_treeids=[0], nodes_values=[0.0],
+        target_ids=[0], target_nodeids=[0], target_treeids=[0], target_weights=[1.0],
+    )  # fmt: skip
+    model = tools.model([node], {"x": (F, (2, 3))})
+    model.opset_import.append(helper.make_opsetid(ML, 1))
+    assert refusal(tools, model) == ("TND-X002" if targets > 0 else "TND-M004")
+
+
+def test_vectors_of_no_classes(tools):
+    node = tools.node(
+        "SVMClassifier", ["x"], ["y", "p"], domain=ML, vectors_per_class=[1 << 40], support_vectors=[1.0],
+        coefficients=[1.0], classlabels_ints=[0, 1], rho=[0.0],
+    )  # fmt: skip
+    model = tools.model([node], {"x": (F, (2, 1))}, ["y", "p"])
+    model.opset_import.append(helper.make_opsetid(ML, 1))
+    assert refusal(tools, model) == "TND-M004"
