@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Callable, Mapping
 from typing import overload
 
 from tondo.diagnostics import Diagnostic, Span, TondoError
 from tondo.ir import Attrs, ConstantData, GraphFunction, IRModule, TensorFunction
 from tondo.script.parse_graph import ModuleReader
+from tondo.script.python_source import PyFunction, function_source, syntax_tree
 from tondo.script.reader import Source
-
-PyFunction = Callable[..., object]
 
 
 def parse(text: str, *, constants: Mapping[str, ConstantData] | None = None, file: str = "<script>") -> IRModule:
@@ -28,7 +25,7 @@ def parse(text: str, *, constants: Mapping[str, ConstantData] | None = None, fil
     """
     source = Source(text, file)
     try:
-        return ModuleReader(source, given=constants or {}).module(_tree(source))
+        return ModuleReader(source, given=constants or {}).module(syntax_tree(source))
     except RecursionError:
         raise TondoError(Diagnostic("TND-S001", "the script is nested too deeply", Span(file, 1, 1, 1, 1))) from None
 
@@ -41,7 +38,7 @@ def parse_function(function: PyFunction) -> TensorFunction | GraphFunction:
     Raises:
         TondoError: TND-S..., at the place in the user's file.
     """
-    source, tree = _source(function)
+    source, tree = function_source(function)
     return ModuleReader(source).function(tree)
 
 
@@ -68,7 +65,7 @@ def tensor_function(
     """
 
     def convert(python: PyFunction) -> TensorFunction:
-        source, tree = _source(python)
+        source, tree = function_source(python)
         return ModuleReader(source).tensor_function(tree, outputs, Attrs(attrs))
 
     return convert if function is None else convert(function)
@@ -92,51 +89,7 @@ def graph_function(
     """
 
     def convert(python: PyFunction) -> GraphFunction:
-        source, tree = _source(python)
+        source, tree = function_source(python)
         return ModuleReader(source).graph_function(tree, Attrs(attrs))
 
     return convert if function is None else convert(function)
-
-
-def _tree(source: Source) -> ast.Module:
-    try:
-        return ast.parse(source.text)
-    except SyntaxError as error:
-        line, column = (error.lineno or 1) + source.first_line - 1, error.offset or 1
-        raise TondoError(
-            Diagnostic("TND-S001", error.msg, Span(source.file, line, column, line, column + 1), source.line(line))
-        ) from None
-    except (ValueError, MemoryError) as error:  # a null byte; nesting beyond the Python parser's stack
-        message = str(error) or "the script is nested too deeply"
-        raise TondoError(Diagnostic("TND-S001", message, Span(source.file, 1, 1, 1, 1))) from None
-
-
-def _source(function: PyFunction) -> tuple[Source, ast.FunctionDef]:
-    """Return the text of ``function`` and its syntax tree, with the lines and columns of the file."""
-    try:
-        lines, first = inspect.getsourcelines(function)
-    except (OSError, TypeError) as error:
-        raise TondoError(
-            Diagnostic(
-                "TND-S001",
-                "the source of the function is not at hand",
-                notes=(str(error),),
-                help="write it in a file or a notebook cell, or use parse(text)",
-            )
-        ) from None
-    file = inspect.getsourcefile(function) or "<script>"
-    if lines[0][0].isspace():  # an indented function needs something around it
-        source = Source("".join(["if True:\n", *lines]), file, first - 1)
-        (outer,) = _tree(source).body
-        assert isinstance(outer, ast.If)
-        tree = outer.body[0]
-    else:
-        source = Source("".join(lines), file, first)
-        tree = _tree(source).body[0]
-    if not isinstance(tree, ast.FunctionDef):
-        raise TondoError(
-            Diagnostic(
-                "TND-S001", "only a function written with 'def' can be read", source.span(tree), lines[0].rstrip()
-            )
-        )
-    return source, tree
