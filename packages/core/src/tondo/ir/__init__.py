@@ -79,7 +79,7 @@ from tondo.ir.graph import (
 from tondo.ir.intrinsics import INTRINSICS, IntrinsicInfo
 from tondo.ir.module import ConstantData, IRModule
 from tondo.ir.node import Node, node, rebuild, rewrite, walk
-from tondo.ir.op import OpCall, Operator
+from tondo.ir.op import Attribute, AttributeKind, OpCall, Operator
 from tondo.ir.parts import Part, parts_of
 from tondo.ir.stmt import (
     LOOP_KINDS,
@@ -124,6 +124,8 @@ __all__ = [
     "Assert",
     "Atom",
     "AttrValue",
+    "Attribute",
+    "AttributeKind",
     "Attrs",
     "Binary",
     "BindDims",

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from tondo.ir.attrs import EMPTY, Attrs, AttrValue
 from tondo.ir.expr import Expr, Var
-from tondo.ir.function import TensorFunction
+from tondo.ir.function import GraphFunction, TensorFunction
 from tondo.ir.node import walk
 from tondo.ir.types import TensorType
 from tondo.ir.visit import definitions, rename, substitute
 
 TypeRule = Callable[["OpCall"], tuple[TensorType, ...]]
 Definition = Callable[["OpCall"], TensorFunction]
+Expansion = Callable[["OpCall", Mapping[str, "Operator"]], GraphFunction]
+
+AttributeKind = Literal["int", "float", "str", "bool", "ints", "floats", "strs"]
+"""A value, or a tuple of values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,19 @@ class OpCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute that an operator takes.
+
+    Attributes:
+        kind: of its value.
+        default: its value where a use does not give one; None if every use has to.
+    """
+
+    kind: AttributeKind
+    default: AttrValue = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """An operator of the graph level.
 
@@ -60,12 +78,24 @@ class Operator:
         define: returns the tensor function of this use. Its parameters are the free dimension variables of the
             call (sorted by name), the inputs, the outputs. Callers use :meth:`definition`.
         doc: one sentence.
+        expand: for an operator that is composed of others: returns the graph function of this use, whose parameters
+            are the inputs, given the operators by name. Such an operator has no definition of its own.
+        inputs: how many inputs it takes; None if that is for ``infer`` to say.
+        attributes: what it takes besides inputs, by name; nothing is said about them if empty.
+        nodes: by frontend, which node of a model is a use of this operator: its inputs in order, its attributes by
+            name; such as ``{"onnx": "com.acme::Gate"}``.
+        digest: a text that changes with what the operator means, for operators that come without a versioned package.
     """
 
     name: str
     infer: TypeRule
     define: Definition
     doc: str = ""
+    expand: Expansion | None = None
+    inputs: int | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute], hash=False)
+    nodes: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    digest: str = ""
 
     def definition(self, use: OpCall) -> TensorFunction:
         """Return the tensor function of ``use``, whatever its dimensions are called.
