@@ -40,10 +40,10 @@ def call_through_native(name: str, *args: object) -> object:
 
 
 def test_structures_have_the_layout_of_the_contract() -> None:
-    sizes = {AnyValue: 16, DLTensor: 48, Context: 80, PackedEntry: 16, ProfileBuffer: 24, ProfileRecord: 24}
+    sizes = {AnyValue: 16, DLTensor: 48, Context: 88, PackedEntry: 16, ProfileBuffer: 24, ProfileRecord: 24}
     assert {kind: ctypes.sizeof(kind) for kind in sizes} == sizes
     offsets = [getattr(Context, field).offset for field, _ in Context._fields_]
-    assert offsets == [0, 4, 8, 16, 24, 32, 40, 48, 56, 64, 72]
+    assert offsets == [0, 4, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80]
     assert AnyValue.payload.offset == 8
     assert [getattr(DLTensor, field).offset for field, _ in DLTensor._fields_] == [0, 8, 16, 20, 24, 32, 40]
 
@@ -169,7 +169,7 @@ def test_unsuitable_arguments_are_refused(name: str, value: object) -> None:
 
 
 def test_unsuitable_result_is_an_error_of_the_function(name: str) -> None:
-    tondo_runtime.register(name, lambda: "text")
+    tondo_runtime.register(name, lambda: "a longer text")
     with pytest.raises(RuntimeFailure, match="returned a str") as info:
         call_through_native(name)
     assert info.value.code == "TND-R001"

@@ -199,7 +199,7 @@ def test_foreign_functions_get_tagged_values() -> None:
 
     packed = {"lib.other": (0, 0), "lib.look": (address_of(look), 41), "lib.stop": (address_of(stop), 42)}
     x, y = aligned_zeros((6, 3), np.dtype(np.int16)), aligned_zeros((24,), np.dtype(np.float32))
-    with Loaded([function], packed=packed) as loaded, pytest.raises(TondoError, match="returned -1"):
+    with Loaded([function], packed=packed) as loaded, pytest.raises(TondoError, match=r"TND-R001\]: lib\.stop"):
         loaded.run(function, [x, y], {"n": 6, "s": 0})
     assert seen == [
         (41, 6, [7, 1, 3, 7, 2, 1], [0] * 6),
@@ -208,6 +208,38 @@ def test_foreign_functions_get_tagged_values() -> None:
         (y.ctypes.data, 1, 1, (2, 32, 1), [4], [6], 0),
         (42, 0),
     ]
+
+
+def test_objects_that_foreign_functions_return_are_given_back() -> None:
+    x = Buffer("x", (N,))
+    function = TensorFunction("f", (N, x), Invoke("lib.make", (x,), packed=True), 1)
+    kinds = iter((70, 0, 128, 1))
+    released: list[int] = []
+
+    @SafeCall
+    def make(handle: int, args: int, count: int, result: int) -> int:
+        del handle, args, count
+        slot = AnyValue.from_address(result)
+        slot.type_index, slot.payload.v_ptr = next(kinds), 0x1234
+        return 0
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    def release(item: int) -> int:
+        released.append(item)
+        return 0
+
+    array = aligned_zeros((4,), np.dtype(np.float32))
+    with Loaded([function], packed={"lib.make": (address_of(make), 0)}) as loaded:
+        context = loaded.context()
+        call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(
+            loaded.address(function_symbol("f"))
+        )
+        assert call(ctypes.addressof(context), 4, array.ctypes.data) == 0, "nobody knows objects: left alone"
+        assert released == []
+        context.release = address_of(release)
+        for _ in range(3):
+            assert call(ctypes.addressof(context), 4, array.ctypes.data) == 0
+    assert released == [0x1234]
 
 
 def test_names_with_any_characters() -> None:

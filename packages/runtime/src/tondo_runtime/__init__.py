@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from tondo_runtime.artifact import Artifact, write_artifact
+from tondo_runtime.c_functions import register_c
 from tondo_runtime.errors import RuntimeFailure
 from tondo_runtime.functions.random import seed
+from tondo_runtime.introspection import FunctionInfo, describe, list_functions
+from tondo_runtime.libraries import register_library
 from tondo_runtime.manifest import (
     CodeSpec,
     ConstantSpec,
@@ -16,6 +19,7 @@ from tondo_runtime.manifest import (
 from tondo_runtime.profile import KernelTime, Profile
 from tondo_runtime.registry import PackedFunction, call_native, get, names, register, register_native, remove
 from tondo_runtime.session import Session, load
+from tondo_runtime.values import Device, Pointer
 
 __version__ = "0.1.0"
 
@@ -23,9 +27,12 @@ __all__ = [
     "Artifact",
     "CodeSpec",
     "ConstantSpec",
+    "Device",
+    "FunctionInfo",
     "KernelTime",
     "Manifest",
     "PackedFunction",
+    "Pointer",
     "Profile",
     "RuntimeFailure",
     "Session",
@@ -33,10 +40,14 @@ __all__ = [
     "TargetSpec",
     "TensorSpec",
     "call_native",
+    "describe",
     "get",
+    "list_functions",
     "load",
     "names",
     "register",
+    "register_c",
+    "register_library",
     "register_native",
     "remove",
     "seed",

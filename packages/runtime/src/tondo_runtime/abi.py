@@ -15,7 +15,10 @@ ABI_VERSION = 1
 
 
 class TypeIndex(enum.IntEnum):
-    """Type codes of a tagged value; codes of 64 and above denote reference-counted objects, which are refused."""
+    """Type codes of a tagged value; see :class:`ObjectIndex` for those of 64 and above.
+
+    ``RAW_STR`` and ``BYTE_ARRAY_PTR`` are borrowed and only occur in arguments; the small ones hold up to 7 bytes.
+    """
 
     NONE = 0
     INT = 1
@@ -26,6 +29,31 @@ class TypeIndex(enum.IntEnum):
     DEVICE = 6
     DL_TENSOR_PTR = 7
     RAW_STR = 8
+    BYTE_ARRAY_PTR = 9
+    SMALL_STR = 11
+    SMALL_BYTES = 12
+
+
+class ObjectIndex(enum.IntEnum):
+    """Type codes of reference-counted objects of a foreign runtime; types that it makes itself have 128 and above."""
+
+    OBJECT = 64
+    STR = 65
+    BYTES = 66
+    ERROR = 67
+    FUNCTION = 68
+    SHAPE = 69
+    TENSOR = 70
+    ARRAY = 71
+    MAP = 72
+    MODULE = 73
+
+
+FIRST_OBJECT = int(ObjectIndex.OBJECT)
+OBJECT_HEADER = 24
+"""Bytes of an object before its content: reference counts, type code, deleter."""
+SMALL_BYTES_LIMIT = 7
+"""Most bytes that a small text or small bytes hold; a zero follows."""
 
 
 class DeviceType(enum.IntEnum):
@@ -62,6 +90,12 @@ class DLTensor(ctypes.Structure):
     )
 
 
+class ByteArray(ctypes.Structure):
+    """Borrowed bytes (16 bytes): where and how many."""
+
+    _fields_ = (("data", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
 class AnyPayload(ctypes.Union):
     """The 8-byte payload of a tagged value."""
 
@@ -71,11 +105,12 @@ class AnyPayload(ctypes.Union):
         ("v_ptr", ctypes.c_void_p),
         ("v_dtype", DLDataType),
         ("v_device", DLDevice),
+        ("v_bytes", ctypes.c_uint8 * 8),
     )
 
 
 class AnyValue(ctypes.Structure):
-    """A tagged value (16 bytes); padding and unused payload bytes are zero."""
+    """A tagged value (16 bytes); unused payload bytes are zero. The padding holds the length of a small text."""
 
     _fields_ = (("type_index", ctypes.c_int32), ("zero_padding", ctypes.c_uint32), ("payload", AnyPayload))
 
@@ -105,9 +140,10 @@ class SlotEntry(ctypes.Structure):
 
 
 class Context(ctypes.Structure):
-    """What generated code knows of its caller (80 bytes); one per call in flight.
+    """What generated code knows of its caller (88 bytes); one per call in flight.
 
-    ``slots`` is a table of :class:`SlotEntry`; ``reserve`` makes one of them larger.
+    ``slots`` is a table of :class:`SlotEntry`; ``reserve`` makes one of them larger. ``release`` gives back an object
+    that a foreign function returned; null where nobody knows about objects.
     """
 
     _fields_ = (
@@ -122,6 +158,7 @@ class Context(ctypes.Structure):
         ("user", ctypes.c_void_p),
         ("slots", ctypes.c_void_p),
         ("reserve", ctypes.c_void_p),
+        ("release", ctypes.c_void_p),
     )
 
 

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tondo_runtime.abi import ABI_VERSION, AnyValue, Context, PackedEntry, Reserve, SetError, TypeIndex, address_of
+from tondo_runtime.bridge import release_address
 from tondo_runtime.dtypes import dtype_of
-from tondo_runtime.errors import fail
+from tondo_runtime.errors import RuntimeFailure, fail
 from tondo_runtime.packed import adapted
-from tondo_runtime.registry import TRAMPOLINE_ADDRESS, Handle, PackedFunction
+from tondo_runtime.raised import take_raised
+from tondo_runtime.registry import PackedFunction, failure_of
 from tondo_runtime.slots import Slots
 from tondo_runtime.tensors import Array, TensorView
+from tondo_runtime.trampoline import TRAMPOLINE_ADDRESS, Handle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 64
 """Alignment in bytes of everything that the runtime itself allocates."""
+FOREIGN_FAILED = "TND-R001"
+"""The kind under which generated code reports the name of a foreign function that failed."""
 
 
 @dataclass(slots=True)
@@ -150,6 +155,7 @@ class Frame:
         self.context.clock_ns = parts.clock_address
         self.context.set_error = _SET_ERROR_ADDRESS
         self.context.reserve = _RESERVE_ADDRESS
+        self.context.release = release_address()
         self.context_address = ctypes.addressof(self.context)
         self._keep = (table, inputs, outputs, last, handles, entries, parts)
         _frames[self.context_address] = self
@@ -160,7 +166,7 @@ class Frame:
         entries = (PackedEntry * max(len(functions), 1))()
         for entry, function in zip(entries, functions, strict=False):
             entry.safe_call, entry.handle = function.address, function.handle
-            if function.function is not None:
+            if not function.is_native and function.function is not None:
                 called = adapted(function.name, function.function, _Memory(self.held))
                 handle = Handle(function.name, called, self._sink(function.name))
                 handles.append(handle)
@@ -206,14 +212,44 @@ class _Sink:
         self._raised.append((self._name, error))
 
 
+def raise_failure(name: str, frame: Frame, status: int) -> None:
+    """Raise what generated code reported in ``frame``; forgets it there.
+
+    Raises:
+        RuntimeFailure: TND-R001 for an exception of a foreign function, else TND-R003.
+    """
+    raised, errors = list(frame.raised), list(frame.errors)
+    frame.raised.clear()
+    frame.errors.clear()
+    if raised:
+        function, error = raised[0]
+        failure = failure_of(function, error)
+        if failure is error:
+            raise error
+        raise failure from error
+    if errors:
+        kind, message = errors[0]
+        if kind == FOREIGN_FAILED:
+            fail("TND-R001", f"the foreign function '{message}' failed without saying why")
+        raise RuntimeFailure("TND-R003", f"the model '{name}' failed: {message}", (f"kind of failure: {kind}",))
+    fail("TND-R003", f"the model '{name}' failed with status {status}")
+
+
 _frames: weakref.WeakValueDictionary[int, Frame] = weakref.WeakValueDictionary()
 
 
 @SetError
 def _set_error(context: int | None, kind: bytes | None, message: bytes | None) -> None:
     frame = _frames.get(context or 0)
-    if frame is not None:
-        frame.errors.append(((kind or b"").decode("utf-8", "replace"), (message or b"").decode("utf-8", "replace")))
+    if frame is None:
+        return
+    what, text = (kind or b"").decode("utf-8", "replace"), (message or b"").decode("utf-8", "replace")
+    # A native function leaves its error in the thread in which it failed, which is this one.
+    error = take_raised() if what == FOREIGN_FAILED else None
+    if error is None:
+        frame.errors.append((what, text))
+    else:
+        frame.raised.append((text, error))
 
 
 _SET_ERROR_ADDRESS = address_of(_set_error)

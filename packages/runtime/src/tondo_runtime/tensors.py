@@ -1,13 +1,14 @@
 """Tensors across the border: ``DLTensor`` views of arrays, arrays over ``DLTensor`` memory, DLPack capsules.
 
 Nothing here copies. An array made over foreign memory is valid as long as that memory is; for DLPack objects the
-array keeps the producer's memory alive.
+array keeps the producer's memory alive. Both forms of DLPack are read, with and without version; what a producer marks
+as read-only becomes a read-only array.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +29,19 @@ MAX_RANK = 64
 class SupportsDLPack(Protocol):
     """An object of the array-api's DLPack exchange protocol."""
 
-    def __dlpack__(self, *, stream: int | None = None) -> object:
-        """Return a capsule named ``dltensor``."""
+    def __dlpack__(self) -> object:
+        """Return a capsule named ``dltensor``, or ``dltensor_versioned`` if asked for ``max_version=(1, 0)``."""
         ...
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return the device type and the device number."""
         ...
+
+
+class _VersionedProducer(Protocol):
+    """A producer that knows versions of DLPack."""
+
+    def __dlpack__(self, *, max_version: tuple[int, int]) -> object: ...
 
 
 class TensorView:
@@ -78,7 +85,19 @@ class _ManagedTensor(ctypes.Structure):
     _fields_ = (("tensor", DLTensor), ("manager", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
 
 
+class _VersionedTensor(ctypes.Structure):
+    _fields_ = (
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("manager", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+        ("flags", ctypes.c_uint64),
+        ("tensor", DLTensor),
+    )
+
+
 _Deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_READ_ONLY = 1
 
 
 class _Owner:
@@ -86,7 +105,7 @@ class _Owner:
 
     __slots__ = ("_address", "_deleter")
 
-    def __init__(self, managed: _ManagedTensor) -> None:
+    def __init__(self, managed: _ManagedTensor | _VersionedTensor) -> None:
         self._address = ctypes.addressof(managed)
         self._deleter = _Deleter(managed.deleter) if managed.deleter else None
 
@@ -102,6 +121,7 @@ _capsule_is_valid.argtypes, _capsule_is_valid.restype = (ctypes.py_object, ctype
 _capsule_rename = ctypes.pythonapi.PyCapsule_SetName
 _capsule_rename.argtypes, _capsule_rename.restype = (ctypes.py_object, ctypes.c_char_p), ctypes.c_int
 _NAME, _USED_NAME = b"dltensor", b"used_dltensor"
+_VERSIONED, _USED_VERSIONED = b"dltensor_versioned", b"used_dltensor_versioned"
 
 
 def compact_strides(shape: Sequence[int]) -> tuple[int, ...]:
@@ -143,8 +163,8 @@ def view_array(array: Array) -> TensorView:
     return TensorView(dtype, array.shape, data_address(array), steps)
 
 
-def array_over(tensor: DLTensor, keep: object = None) -> Array:
-    """Return a writable array over the memory of ``tensor``; ``keep`` is kept alive by the array.
+def array_over(tensor: DLTensor, keep: object = None, *, read_only: bool = False) -> Array:
+    """Return an array over the memory of ``tensor``, writable unless ``read_only``; it keeps ``keep`` alive.
 
     Raises:
         RuntimeFailure: TND-U003 for an element type that numpy cannot carry, TND-U005 for foreign devices and ranks.
@@ -164,7 +184,7 @@ def array_over(tensor: DLTensor, keep: object = None) -> Array:
         "version": 3,
         "shape": shape,
         "typestr": dtype.numpy.str if dtype.numpy.isbuiltin == 1 else f"<u{dtype.itemsize}",
-        "data": (address, False),
+        "data": (address, read_only),
         "strides": tuple(step * dtype.itemsize for step in steps),
     }
     return np.asarray(_Memory(interface, keep)).view(dtype.numpy)
@@ -183,15 +203,36 @@ def array_from_dlpack(value: SupportsDLPack) -> Array:
             f"a {type(value).__name__} lies on device type {int(kind)}, not in CPU memory",
             help="copy it to the CPU first",
         )
-    try:
-        capsule = value.__dlpack__()
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        fail("TND-U005", f"a {type(value).__name__} refused the DLPack exchange", notes=(str(error),))
+    capsule = _capsule(value)
+    if _capsule_is_valid(capsule, _VERSIONED):
+        found = _VersionedTensor.from_address(_capsule_pointer(capsule, _VERSIONED))
+        if found.major != 1:
+            fail("TND-U005", f"a {type(value).__name__} exchanges DLPack {found.major}.{found.minor}, not 1.x")
+        _capsule_rename(capsule, _USED_VERSIONED)
+        return array_over(found.tensor, _Owner(found), read_only=bool(found.flags & _READ_ONLY))
     if not _capsule_is_valid(capsule, _NAME):
         fail("TND-U005", f"a {type(value).__name__} returned something else than a DLPack capsule")
     managed = _ManagedTensor.from_address(_capsule_pointer(capsule, _NAME))
     _capsule_rename(capsule, _USED_NAME)
     return array_over(managed.tensor, keep=_Owner(managed))
+
+
+def _capsule(value: SupportsDLPack) -> object:
+    """Return the capsule of ``value``, versioned if the producer knows versions."""
+    try:
+        return cast("_VersionedProducer", value).__dlpack__(max_version=(1, 0))
+    except (TypeError, BufferError):
+        pass  # an older producer, or one that says below why it refuses
+    except (RuntimeError, ValueError) as error:
+        _refuse_exchange(value, error)
+    try:
+        return value.__dlpack__()
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        _refuse_exchange(value, error)
+
+
+def _refuse_exchange(value: object, error: Exception) -> NoReturn:
+    fail("TND-U005", f"a {type(value).__name__} refused the DLPack exchange", notes=(str(error),))
 
 
 def _int64s(address: int | None, count: int) -> tuple[int, ...]:

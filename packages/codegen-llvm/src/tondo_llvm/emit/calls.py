@@ -5,7 +5,7 @@ from __future__ import annotations
 from tondo.diagnostics import fail, suggest
 from tondo.ir import FLOAT64, Assert, Buffer, Expr, Invoke, TensorFunction, attrs_json
 from tondo_llvm.emit.builder import function_symbol, symbol
-from tondo_llvm.emit.context import EXECUTION_FAILED, fail_block, field
+from tondo_llvm.emit.context import EXECUTION_FAILED, FOREIGN_FAILED, OFFSETS, fail_block, field
 from tondo_llvm.emit.convert import convert
 from tondo_llvm.emit.frame import Frame
 from tondo_llvm.emit.linear import index_value, linear, materialize
@@ -13,6 +13,7 @@ from tondo_llvm.emit.profile import begin_helper, end_helper
 from tondo_llvm.emit.types import Operand, scalar_abi_type
 
 _TYPE_INT, _TYPE_BOOL, _TYPE_FLOAT, _TYPE_TENSOR, _TYPE_STRING = 1, 2, 3, 7, 8
+_FIRST_OBJECT = 64
 _DEVICE_CPU = 1
 _DL_CODES = {
     "int": 0,
@@ -154,7 +155,36 @@ def _call_packed(frame: Frame, stmt: Invoke) -> None:
     function = out.value(f"load ptr, ptr {_at(frame, entries, 16 * position)}, align 8", "function")
     handle = out.value(f"load ptr, ptr {_at(frame, entries, 16 * position + 8)}, align 8", "handle")
     code = out.value(f"call i32 {function}(ptr {handle}, ptr {table}, i32 {count}, ptr {result})", "rc")
-    return_unless_zero(frame, code)
+    passed = out.label("ok")
+    failed = fail_block(frame, FOREIGN_FAILED, stmt.callee, code)
+    out.branch_if(out.value(f"icmp eq i32 {code}, 0", "fine"), passed, failed)
+    out.start(passed)
+    _release_object(frame, result)
+
+
+def _release_object(frame: Frame, result: str) -> None:
+    """Give back the object that a foreign function returned: its tensors are in the arguments."""
+    out = frame.out
+    kind = out.value(f"load i32, ptr {result}, align 8", "kind")
+    given, known, done = out.label("object"), out.label("known"), out.label("done")
+    out.branch_if(out.value(f"icmp slt i32 {kind}, {_FIRST_OBJECT}", "plain"), done, given)
+    release_at, release, item_at, item = (out.name(hint) for hint in ("release.at", "release", "item.at", "item"))
+    status, able = out.name("released"), out.name("able")
+    out.cold(
+        given,
+        f"{release_at} = getelementptr i8, ptr %ctx, i64 {OFFSETS['release']}",
+        f"{release} = load ptr, ptr {release_at}, align 8",
+        f"{able} = icmp ne ptr {release}, null",
+        f"br i1 {able}, label %{known}, label %{done}",
+    )
+    out.cold(
+        known,
+        f"{item_at} = getelementptr i8, ptr {result}, i64 8",
+        f"{item} = load ptr, ptr {item_at}, align 8",
+        f"{status} = call i32 {release}(ptr {item})",
+        f"br label %{done}",
+    )
+    out.start(done)
 
 
 def _at(frame: Frame, base: str, offset: int) -> str:

@@ -21,11 +21,14 @@ OFFSETS: Final = {
     "user": 56,
     "slots": 64,
     "reserve": 72,
+    "release": 80,
 }
 FAILED: Final = -1
 """Result of a generated function that has reported an error."""
 
 EXECUTION_FAILED: Final = "TND-R003"
+FOREIGN_FAILED: Final = "TND-R001"
+"""The kind of error whose message is the name of the foreign function that failed; the caller asks it for the reason."""
 INVALID_ARGUMENT: Final = "TND-U005"
 
 
@@ -36,8 +39,8 @@ def field(frame: Frame, name: str) -> str:
     return frame.out.value(f"load {kind}, ptr {pointer}, align {4 if kind == 'i32' else 8}", name)
 
 
-def fail_block(frame: Frame, kind: str, message: str) -> str:
-    """Return the label of a block that reports ``message`` and returns :data:`FAILED`."""
+def fail_block(frame: Frame, kind: str, message: str, status: str = str(FAILED)) -> str:
+    """Return the label of a block that reports ``message`` and returns ``status``."""
     out = frame.out
     label, at, function = out.label("fail"), out.name("set_error.at"), out.name("set_error")
     out.cold(
@@ -45,6 +48,6 @@ def fail_block(frame: Frame, kind: str, message: str) -> str:
         f"{at} = getelementptr i8, ptr %ctx, i64 {OFFSETS['set_error']}",
         f"{function} = load ptr, ptr {at}, align 8",
         f"call void {function}(ptr %ctx, ptr {frame.module.string(kind)}, ptr {frame.module.string(message)})",
-        f"ret i32 {FAILED}",
+        f"ret i32 {status}",
     )
     return label

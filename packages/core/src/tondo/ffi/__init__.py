@@ -6,6 +6,23 @@ what is registered here is what they call. The C calling convention and the layo
 
 from __future__ import annotations
 
+from tondo_runtime import Device, FunctionInfo, Pointer, describe, register_c, register_library
+from tondo_runtime import list_functions as list
 from tondo_runtime.registry import PackedFunction, call_native, get, names, register, register_native, remove
 
-__all__ = ["PackedFunction", "call_native", "get", "names", "register", "register_native", "remove"]
+__all__ = [
+    "Device",
+    "FunctionInfo",
+    "PackedFunction",
+    "Pointer",
+    "call_native",
+    "describe",
+    "get",
+    "list",
+    "names",
+    "register",
+    "register_c",
+    "register_library",
+    "register_native",
+    "remove",
+]
