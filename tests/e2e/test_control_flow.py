@@ -71,7 +71,7 @@ def feed_growing(trips, rows):
 
 def test_a_growing_cache():
     compiled = check(growing(), [feed_growing(trips, rows) for trips in (0, 1, 2, 30) for rows in (1, 3)])
-    arrays = compiled.engine._arenas
+    arrays = compiled.engine._memory.arenas
     feed = feed_growing(30, 3)
     kept = None
     for _ in range(20):

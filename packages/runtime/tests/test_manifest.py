@@ -113,7 +113,7 @@ def test_extra_keys_are_ignored(axpy_manifest: Manifest) -> None:
         (("workspace",), ["mul", "n"], "a dimension is"),
         (("code", 0, "member"), "../x.o", "not a path like"),
         (("code", 0, "member"), "module.tondo", "not a path like"),
-        (("code", 0, "kind"), "pickle", "neither 'object' nor 'shared'"),
+        (("code", 0, "kind"), "../pickle", "no kind of code"),
         (("code", 0, "sha256"), "0" * 63, "hexadecimal"),
         (("members",), {"../x": {"sha256": "0" * 64, "size": 1}}, "unexpected path"),
         (("members",), {"code/0.o": {"sha256": "1" * 64, "size": 1}}, "disagrees"),

@@ -119,7 +119,7 @@ def test_forked_child_makes_its_own_pool(
         context = multiprocessing.get_context("fork")
         queue = context.SimpleQueue()
         # Another thread holds the session's lock while the process forks.
-        with session._lock, session._source._lock:
+        with session._memory._lock, session._source._lock:
             child = context.Process(target=_in_child, args=(session, queue))
             child.start()
         child.join(30)

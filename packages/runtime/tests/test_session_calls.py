@@ -174,21 +174,21 @@ def test_memory_stays_flat_over_random_shapes(axpy: Session) -> None:
     call(2000)
     gc.collect()
     assert _resident() - before < 8 << 20
-    assert len(axpy._plans) <= 32
+    assert len(axpy._memory.plans) <= 32
 
 
 def test_the_arena_of_a_large_call_goes_when_its_shapes_are_forgotten(axpy: Session) -> None:
     a, b = arrays(100_000)
     axpy(a, b)
-    assert [arena.size for arena in axpy._arenas] == [400_000]
+    assert [arena.size for arena in axpy._memory.arenas] == [400_000]
     for n in range(1, 32):
         axpy(a[:n], b[:n])
-    assert [arena.size for arena in axpy._arenas] == [400_000]
+    assert [arena.size for arena in axpy._memory.arenas] == [400_000]
     for n in range(32, 64):
         axpy(a[:n], b[:n])
-    assert [arena.size for arena in axpy._arenas] <= [4 * 63]
+    assert [arena.size for arena in axpy._memory.arenas] <= [4 * 63]
     axpy.close()
-    assert axpy._arenas == []
+    assert axpy._memory.arenas == []
 
 
 def _resident() -> int:
@@ -204,8 +204,8 @@ def test_threads_share_one_session(axpy: Session) -> None:
 
     with ThreadPoolExecutor(12) as executor:
         list(executor.map(work, range(12)))
-    assert len(axpy._arenas) <= 8
-    assert all(len(plan.idle) <= 8 for plan in axpy._plans.values())
+    assert len(axpy._memory.arenas) <= 8
+    assert all(len(plan.idle) <= 8 for plan in axpy._memory.plans.values())
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)

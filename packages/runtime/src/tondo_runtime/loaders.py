@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, cast
 
 from tondo_runtime.errors import fail
+from tondo_runtime.manifest import NATIVE
+from tondo_runtime.manifest_json import is_code_kind
 
 if TYPE_CHECKING:
     from tondo_runtime.registry import PackedFunction
@@ -48,7 +50,7 @@ def register_loader(kind: str, loader: Loader, *, override: bool = False) -> Non
     Raises:
         RuntimeFailure: TND-U005 if the kind is empty, one of the runtime's own, or taken and ``override`` is false.
     """
-    if not kind or kind in {"object", "shared"}:
+    if kind in NATIVE or not is_code_kind(kind):
         fail("TND-U005", f"'{kind}' is no kind of code that a loader can be registered for")
     if kind in _loaders and not override:
         fail("TND-U005", f"a loader is already registered for code of the kind '{kind}'", help="pass override=True")

@@ -7,7 +7,7 @@ for type, range and count before anything is allocated. The parser is in :mod:`t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tondo_runtime.dims import dim_to_json
 from tondo_runtime.dtypes import DType, dtype_of
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Newest artifact format that this package reads."""
 
-CodeKind = Literal["object", "shared"]
+NATIVE = frozenset({"object", "shared"})
+"""Kinds of machine code that the runtime loads itself; whoever brings another kind brings a loader for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,10 @@ class TargetSpec:
 
 @dataclass(frozen=True, slots=True)
 class CodeSpec:
-    """One member with machine code."""
+    """One member with code: ``object``, ``shared``, or a kind that has a loader (:mod:`tondo_runtime.loaders`)."""
 
     member: str
-    kind: CodeKind
+    kind: str
     sha256: str
 
 

@@ -44,12 +44,18 @@ MAX_NAMES = 1 << 20
 MAX_MEMBERS = 65536
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.$]*\Z")
 _MEMBER = re.compile(r"(?:module\.tondo|weights\.safetensors|code/[A-Za-z0-9_][A-Za-z0-9_.\-]*)\Z")
+_CODE_KIND = re.compile(r"[a-z][a-z0-9_\-]{0,31}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def is_member_path(path: str) -> bool:
     """Tell whether an artifact may hold a member of this path besides the manifest itself."""
     return len(path) <= MAX_NAME and _MEMBER.match(path) is not None
+
+
+def is_code_kind(kind: str) -> bool:
+    """Tell whether ``kind`` may name a kind of code: up to 32 lower-case letters, digits, dashes, underscores."""
+    return _CODE_KIND.match(kind) is not None
 
 
 def parse_manifest(text: bytes | str, place: str = "manifest.json") -> Manifest:
@@ -250,8 +256,8 @@ def _code(where: str, value: object) -> CodeSpec:
     member, kind = record.text("member"), record.text("kind")
     if not is_member_path(member) or not member.startswith("code/"):
         raise _FormatError(f"{where}.member {member[:64]!r} is not a path like 'code/name.o'")
-    if kind not in ("object", "shared"):
-        raise _FormatError(f"{where}.kind is {kind[:64]!r}, neither 'object' nor 'shared'")
+    if not is_code_kind(kind):
+        raise _FormatError(f"{where}.kind is {kind[:64]!r}, which is no kind of code")
     return CodeSpec(member, kind, _sha256(record))
 
 

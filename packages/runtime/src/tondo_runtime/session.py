@@ -1,19 +1,16 @@
 """A loaded model: call it with arrays, get arrays.
 
-A call checks the inputs, finds the plan of their shapes (cached), takes an idle frame and an idle arena, writes the
-data pointers and calls the entry function once. Calls from several threads run side by side, each with a frame and
-an arena of its own; a few of them, none larger than what the remembered shapes need, wait for the next calls. Inputs
-are read in place when row-major and aligned to their element size, and copied otherwise.
+A call checks the inputs, takes the plan of their shapes, a frame and an arena (see :mod:`tondo_runtime.memory`), writes
+the data pointers and calls the entry function once. Calls from several threads run side by side, each with a frame and
+an arena of its own. Inputs are read in place when row-major and aligned to their element size, and copied otherwise.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Self
 
@@ -22,37 +19,27 @@ from tondo_runtime.artifact import Artifact
 from tondo_runtime.binding import (
     arrange,
     give_objects,
-    make_plan,
     output_shape,
     take_input,
     take_objects,
     take_output,
 )
 from tondo_runtime.code import Code, CodeBytes, load_code
-from tondo_runtime.dtypes import dtype_of
-from tondo_runtime.errors import RuntimeFailure, fail, suggest
-from tondo_runtime.frame import ALIGNMENT, ConstantTable, Frame, FrameParts, Plan, aligned_empty
+from tondo_runtime.errors import fail, suggest
+from tondo_runtime.foreign import load_foreign
+from tondo_runtime.frame import ALIGNMENT, ConstantTable, Frame, FrameParts, Plan, aligned_empty, raise_failure
 from tondo_runtime.host import default_threads
+from tondo_runtime.memory import Arena, CallMemory
 from tondo_runtime.objects import scope
 from tondo_runtime.pool import source_for
 from tondo_runtime.profile import CallBuffer, Profile
-from tondo_runtime.registry import failure_of
 from tondo_runtime.registry import get as get_function
-from tondo_runtime.results import SMALLEST, ResultMemory
 from tondo_runtime.slots import Slots
 from tondo_runtime.tensors import Array, is_array, is_plain
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tondo_runtime.manifest import Manifest, TensorSpec
 
-MAX_PLANS = 32
-"""How many sets of input shapes a session remembers."""
-MAX_IDLE = 8
-"""How many arenas, and frames of one set of input shapes, a session keeps between calls: as many run at once."""
-
-_BYTE = dtype_of("uint8").numpy
 CLOCK = "tondo_clock_ns"
 MAX_THREADS = 1024
 
@@ -60,17 +47,6 @@ MAX_THREADS = 1024
 @ClockNs
 def _python_clock() -> int:
     return time.perf_counter_ns()
-
-
-class _Arena:
-    """Scratch memory of one call in flight."""
-
-    __slots__ = ("_raw", "address", "size", "slots")
-
-    def __init__(self, size: int, slots: Slots | None) -> None:
-        self._raw, self.address = aligned_empty((size,), _BYTE, size)
-        self.size = size
-        self.slots = slots
 
 
 class Session:
@@ -103,15 +79,9 @@ class Session:
         """
         self.manifest = manifest
         self.threads = _thread_count(threads)
-        self._lock = threading.Lock()
-        self._plans: OrderedDict[tuple[tuple[int, ...], ...], Plan] = OrderedDict()
-        self._arenas: list[_Arena] = []
-        self._largest = 0
-        self._results = ResultMemory()
-        self._in_flight = 0
-        self._closed = False
         self._profile: Profile | None = None
-        packed = tuple(get_function(name) for name in manifest.packed)
+        own = load_foreign(manifest.code, code) if isinstance(code, Mapping) else {}
+        packed = tuple(own.get(name) or get_function(name) for name in manifest.packed)
         constants = ConstantTable(manifest.constants, [_constant(spec.name, weights) for spec in manifest.constants])
         self._code: Code = load_code(manifest.code, code) if isinstance(code, Mapping) else code
         entry = self._code.address(manifest.entry_symbol)
@@ -133,6 +103,7 @@ class Session:
             address_of(self._clock),
             len(manifest.numbers),
         )
+        self._memory = CallMemory(manifest, self._parts, self._code.close)
         self._input_dtypes = tuple(spec.type.numpy for spec in manifest.inputs)
         self._output_dtypes = tuple(spec.type.numpy for spec in self._given)
         _sessions.add(self)
@@ -212,16 +183,7 @@ class Session:
 
     def close(self) -> None:
         """Unload the code as soon as no call is in flight; later calls are refused."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            self._plans.clear()
-            self._arenas.clear()
-            self._results.close()
-            idle = self._in_flight == 0
-        if idle:
-            self._code.close()
+        self._memory.close()
 
     def __enter__(self) -> Self:
         """Return the session itself."""
@@ -248,7 +210,7 @@ class Session:
         self, values: tuple[object, ...] | list[object], bound: list[object | None] | None, profile: Profile | None
     ) -> list[Array]:
         arrays = self._take_inputs(values)
-        plan, frame, arena = self._acquire(tuple([array.shape for array in arrays]))
+        plan, frame, arena = self._memory.acquire(tuple([array.shape for array in arrays]))
         try:
             for slot, array in zip(frame.inputs, arrays, strict=True):
                 slot.data = array.ctypes.data
@@ -258,14 +220,14 @@ class Session:
             results = self._take_outputs(plan, frame, arrays, bound)
             self._call(frame, profile)
         finally:
-            self._release(plan, frame, arena)
+            self._memory.release(plan, frame, arena)
         return results
 
     def _execute_finding(
         self,
         plan: Plan,
         frame: Frame,
-        arena: _Arena,
+        arena: Arena,
         inputs: list[Array],
         bound: list[object | None] | None,
         profile: Profile | None,
@@ -312,7 +274,7 @@ class Session:
         for index, slot in enumerate(frame.outputs):
             value = None if bound is None else bound[index]
             if value is None:
-                array, slot.data = self._result(
+                array, slot.data = self._memory.result(
                     plan.output_shapes[index], self._output_dtypes[index], plan.output_bytes[index]
                 )
             else:
@@ -321,12 +283,6 @@ class Session:
                 slot.data = array.ctypes.data
             results.append(array)
         return results
-
-    def _result(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], size: int) -> tuple[Array, int]:
-        if size < SMALLEST:
-            return aligned_empty(shape, dtype, size)
-        with self._lock:
-            return self._results.take(shape, dtype, size)
 
     def _call(self, frame: Frame, profile: Profile | None) -> None:
         pool = self._source.current()
@@ -350,51 +306,6 @@ class Session:
         profile.add_call(buffer, begin, end)
         return status
 
-    def _acquire(self, shapes: tuple[tuple[int, ...], ...]) -> tuple[Plan, Frame, _Arena]:
-        plan = self._plans.get(shapes)
-        if plan is None:
-            plan = make_plan(self.manifest, shapes)
-        with self._lock:
-            if self._closed:
-                fail("TND-R003", f"the session of '{self.name}' is closed", help="load the model again")
-            if shapes not in self._plans:
-                self._remember(shapes, plan)
-            plan = self._plans[shapes]
-            self._plans.move_to_end(shapes)
-            frame = plan.idle.pop() if plan.idle else None
-            arena = self._arenas.pop() if self._arenas else None
-            self._in_flight += 1
-        try:
-            if frame is None:
-                frame = Frame(plan, self._parts)
-            if arena is None or arena.size < plan.workspace:
-                arena = _Arena(plan.workspace, None if arena is None else arena.slots)
-        except BaseException:
-            self._release(plan, None, None)
-            raise
-        return plan, frame, arena
-
-    def _remember(self, shapes: tuple[tuple[int, ...], ...], plan: Plan) -> None:
-        """Keep ``plan``; arenas that only forgotten plans need do not stay either."""
-        self._plans[shapes] = plan
-        if len(self._plans) > MAX_PLANS:
-            self._plans.popitem(last=False)
-        self._largest = max(known.workspace for known in self._plans.values())
-        self._results.expect(max(sum(known.output_bytes) for known in self._plans.values()))
-        self._arenas = [arena for arena in self._arenas if arena.size <= self._largest]
-
-    def _release(self, plan: Plan, frame: Frame | None, arena: _Arena | None) -> None:
-        with self._lock:
-            self._in_flight -= 1
-            unload = self._closed and self._in_flight == 0
-            if not self._closed:
-                if frame is not None and len(plan.idle) < MAX_IDLE:
-                    plan.idle.append(frame)
-                if arena is not None and arena.size <= self._largest and len(self._arenas) < MAX_IDLE:
-                    self._arenas.append(arena)
-        if unload:
-            self._code.close()
-
     def _bound(self, outputs: Mapping[str, object] | None) -> list[object | None] | None:
         if not outputs:
             return None
@@ -405,9 +316,8 @@ class Session:
         return [outputs.get(name) for name in known]
 
     def after_fork(self) -> None:
-        """Calls of other threads do not exist in the child: their lock and their count are void."""
-        self._lock = threading.Lock()
-        self._in_flight = 0
+        """Calls of other threads do not exist in the child."""
+        self._memory.after_fork()
 
 
 def load(path: str | os.PathLike[str], threads: int | None = None) -> Session:
@@ -423,27 +333,6 @@ def load(path: str | os.PathLike[str], threads: int | None = None) -> Session:
     """
     artifact = Artifact.open(path)
     return Session(artifact.manifest, artifact.code, artifact.weights, threads)
-
-
-def raise_failure(name: str, frame: Frame, status: int) -> None:
-    """Raise what generated code reported in ``frame``; forgets it there.
-
-    Raises:
-        RuntimeFailure: TND-R001 for an exception of a foreign function, else TND-R003.
-    """
-    raised, errors = list(frame.raised), list(frame.errors)
-    frame.raised.clear()
-    frame.errors.clear()
-    if raised:
-        function, error = raised[0]
-        failure = failure_of(function, error)
-        if failure is error:
-            raise error
-        raise failure from error
-    if errors:
-        kind, message = errors[0]
-        raise RuntimeFailure("TND-R003", f"the model '{name}' failed: {message}", (f"kind of failure: {kind}",))
-    fail("TND-R003", f"the model '{name}' failed with status {status}")
 
 
 def _thread_count(threads: object) -> int:

@@ -23,6 +23,7 @@ from tondo_passes.graph.layout import Layout
 from tondo_passes.graph.minimal_filtering import MinimalFiltering
 from tondo_passes.graph.outline_regions import OutlineRegions
 from tondo_passes.graph.own_results import OwnResults
+from tondo_passes.graph.partition import Partition
 from tondo_passes.graph.simplify import SimplifyGraph
 from tondo_passes.graph.sink_copies import SinkCopies
 from tondo_passes.graph.split_constant_stages import SplitConstantStages
@@ -48,6 +49,7 @@ CPU = Pipeline(
             "graph.split_constant_stages",
             "graph.fold_constants",
             "graph.fold_scale",
+            "graph.partition",
             "graph.minimal_filtering",
             "graph.fuse_horizontal",
             "graph.layout",
@@ -106,6 +108,7 @@ def register_passes() -> Sequence[type[Pass]]:
         MinimalFiltering,
         OutlineRegions,
         OwnResults,
+        Partition,
         PlanMemory,
         ScheduleFunctions,
         Simplify,

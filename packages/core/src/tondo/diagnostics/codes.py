@@ -64,6 +64,7 @@ _TABLE = (
     Code("TND-B003", "schedule refused", 8),
     Code("TND-B004", "code generation failed", 8),
     Code("TND-B005", "no code generator for the target", 8),
+    Code("TND-B006", "library cannot be used", 8),
     # execution
     Code("TND-R001", "foreign function failed", 9),
     Code("TND-R002", "unknown foreign function", 9),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tondo.diagnostics import Diagnostic
 from tondo.driver.cache import ArtifactCache, cache_key
 from tondo.driver.environment import Environment, read_environment
 from tondo.driver.guard import guard
 from tondo.driver.interpreted import interpret
+from tondo.driver.libraries import call_libraries
 from tondo.driver.manifest import make_manifest, member_of, signature_of
 from tondo.driver.model import Model, Parts
 from tondo.driver.pipeline import codegen_options
@@ -19,7 +20,17 @@ from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
 from tondo.driver.source import dimensions_of
 from tondo.driver.specialize import preferred_sizes, with_versions
 from tondo.ir import ConstantData, IRModule
-from tondo.passes import Instrument, Miss, Progress, Reporter, SilentReporter, TimePasses, Timing, run_pipeline
+from tondo.passes import (
+    Instrument,
+    LibraryCode,
+    Miss,
+    Progress,
+    Reporter,
+    SilentReporter,
+    TimePasses,
+    Timing,
+    run_pipeline,
+)
 from tondo.passes.verify import verifiers
 from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
 from tondo.script import script
@@ -95,8 +106,7 @@ def compile(
     if plan.codegen is None:
         engine = interpret(module, plan.source.name, plan.extensions.operators, dimensions_of(plan.file.config))
         return Model(plan.source.name, engine, module=module, timing=tools.timing)
-    code = generate(module, plan, plan.codegen, tools, cache)
-    return _finish(module, code, plan, plan.codegen, tools, cache, key)
+    return _finish(module, generate(module, plan, plan.codegen, tools, cache), plan, plan.codegen, tools, cache, key)
 
 
 def lower(plan: Plan, tools: Tools) -> IRModule:
@@ -124,10 +134,19 @@ def _lowered(plan: Plan, tools: Tools) -> IRModule:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The code of a module: that of the code generator, and that of libraries by member path."""
+
+    code: CompiledCode
+    foreign: Mapping[str, LibraryCode] = field(default_factory=dict[str, LibraryCode])
+
+
 def generate(
     module: IRModule, plan: Plan, codegen: Codegen, tools: Tools, cache: ArtifactCache | None = None
-) -> CompiledCode:
-    """Return the machine code of a lowered module."""
+) -> Generated:
+    """Return the code of a lowered module."""
+    called = call_libraries(module, pass_context(plan, tools.reporter), tools.timing)
     context = CodegenContext(
         cache=cache.objects() if cache is not None else None,
         jobs=default_threads(),
@@ -136,12 +155,13 @@ def generate(
         timing=tools.timing,
     )
     with tools.timing.measure("code"), guard(f"the code generator '{codegen.name}'"):
-        return codegen.compile(module, plan.target, codegen_options(plan.file), context)
+        code = codegen.compile(called.module, plan.target, codegen_options(plan.file), context)
+    return Generated(code, called.code)
 
 
 def _finish(
     module: IRModule,
-    code: CompiledCode,
+    generated: Generated,
     plan: Plan,
     codegen: Codegen,
     tools: Tools,
@@ -151,7 +171,7 @@ def _finish(
     with tools.timing.measure("print"):
         _digest_constants(module)
         text = script(module)
-    parts = _parts(module, text, code, plan)
+    parts = _parts(module, text, generated, plan)
     with tools.timing.measure("session"):
         session = Session(parts.manifest, parts.code, parts.weights, plan.target.threads)
 
@@ -161,8 +181,8 @@ def _finish(
         if not isinstance(codegen, Linker):
             return parts
         with tools.timing.measure("link"), guard(f"linking by '{codegen.name}'"):
-            result = codegen.link(code, plan.target)
-        return result if isinstance(result, Miss) else _parts(module, text, result, plan)
+            result = codegen.link(generated.code, plan.target)
+        return result if isinstance(result, Miss) else _parts(module, text, replace(generated, code=result), plan)
 
     def to_save() -> Parts:
         found = linked()
@@ -202,13 +222,15 @@ def _digest(constant: ConstantData) -> str:
     return constant.digest
 
 
-def _parts(module: IRModule, text: str, code: CompiledCode, plan: Plan) -> Parts:
+def _parts(module: IRModule, text: str, generated: Generated, plan: Plan) -> Parts:
+    code, foreign = generated.code, generated.foreign
     signature = signature_of(module, dimensions_of(plan.file.config))
     manifest = make_manifest(
-        module, signature, code, plan.target, plan.source.name, plan.extensions.versions(), plan.effective
+        module, signature, code, plan.target, plan.source.name, plan.extensions.versions(), plan.effective, foreign
     )
     weights = {spec.name: module.constants[spec.name].array for spec in manifest.constants}
     members = {member_of(entry.name, entry.kind): entry.data for entry in code.objects}
+    members.update({member: piece.data for member, piece in foreign.items()})
     return Parts(manifest, text, members, weights)
 
 

@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from tondo.diagnostics import fail
 from tondo.ir import Attrs, Binary, Const, DType, Expr, IRModule, TensorType, Var
+from tondo.passes import LibraryCode
 from tondo.plugin import CompiledCode
 from tondo.support.version import __version__
 from tondo.target import Target
@@ -98,8 +99,12 @@ def make_manifest(
     name: str,
     plugins: Mapping[str, str],
     pipeline: Mapping[str, object],
+    foreign: Mapping[str, LibraryCode] | None = None,
 ) -> Manifest:
-    """Return the manifest of ``module`` compiled to ``code``; digests are filled in when it is written."""
+    """Return the manifest of ``module`` compiled to ``code``; digests are filled in when it is written.
+
+    ``foreign`` is the code of libraries by member path.
+    """
     constants = [(constant, module.constants[constant].array) for constant in signature.constants]
     return Manifest(
         name=name,
@@ -114,7 +119,10 @@ def make_manifest(
         kernels=code.kernels,
         packed=code.packed,
         target=TargetSpec(target.kind, target.triple, target.cpu, tuple(sorted(code.features or target.features))),
-        code=tuple(CodeSpec(member_of(entry.name, entry.kind), entry.kind, "") for entry in code.objects),
+        code=(
+            *(CodeSpec(member_of(entry.name, entry.kind), entry.kind, "") for entry in code.objects),
+            *(CodeSpec(member, piece.kind, "") for member, piece in (foreign or {}).items()),
+        ),
         producer={"tondo": __version__},
         plugins=dict(plugins),
         pipeline=dict(pipeline),

@@ -13,6 +13,7 @@ from tondo.passes.library import KernelCompiler, Library, LibraryCode, Offer
 from tondo.passes.reporter import CollectingReporter, Reporter, SilentReporter
 from tondo.passes.rule import Choice, Miss, RecordedChoices, RuleContext, ScheduleRule
 from tondo.passes.timing import Span, Timing
+from tondo.passes.trial import Times, Trials
 
 __all__ = [
     "PRECISIONS",
@@ -42,7 +43,9 @@ __all__ = [
     "Span",
     "Step",
     "TimePasses",
+    "Times",
     "Timing",
+    "Trials",
     "Verifier",
     "Verify",
     "run_pipeline",

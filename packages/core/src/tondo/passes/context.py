@@ -14,6 +14,7 @@ from tondo.ir import Operator, TensorFunction
 from tondo.passes.library import Library
 from tondo.passes.reporter import Reporter, SilentReporter
 from tondo.passes.rule import ScheduleRule
+from tondo.passes.trial import Trials
 from tondo.target.intrinsic import Intrinsic, IntrinsicFamily
 from tondo.target.target import Target
 
@@ -59,6 +60,7 @@ class PassContext:
         families: declared families of instructions that the target has, cheapest first.
         libraries: external kernels for the target, by name of the library.
         evaluate: runs a tensor function on constants.
+        trials: measures pieces of the model on this machine; None where nothing can be measured.
         numerics: how exact results must be.
         dimensions: bounds ``(low, high)`` of symbolic dimensions by name; ``high`` None means unbounded.
         reporter: receives progress and warnings.
@@ -71,6 +73,7 @@ class PassContext:
     families: tuple[IntrinsicFamily, ...] = ()
     libraries: Mapping[str, Library] = field(default_factory=dict[str, Library])
     evaluate: Evaluate = no_evaluation
+    trials: Trials | None = None
     numerics: Numerics = field(default_factory=Numerics)
     dimensions: Mapping[str, tuple[int, int | None]] = field(default_factory=dict[str, tuple[int, int | None]])
     reporter: Reporter = field(default_factory=SilentReporter)

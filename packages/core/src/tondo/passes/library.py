@@ -15,9 +15,10 @@ generated from it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from tondo.ir import Attrs
 from tondo.passes.rule import Choice, Miss
 from tondo.target.target import Target
 
@@ -33,13 +34,42 @@ class Offer:
     Attributes:
         call: the packed function that computes it; it takes the scalars and buffers of the tensor function in order.
             None if the library compiles the function: code that it makes then defines the packed function.
-        attributes: plain values that the packed function gets as keyword arguments.
+        attributes: plain values. A packed function that the offer names gets them as keyword arguments; a library that
+            compiles the function finds them in its attribute ``attributes``.
         seconds: estimated time of one call on the target; None if only a measurement can tell.
     """
 
     call: str | None = None
     attributes: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
     seconds: float | None = None
+
+
+LIBRARY: Final = "library"
+"""Attribute of a tensor function that a library runs: the library's name."""
+CALL: Final = "call"
+"""Attribute of such a function: the packed function to call, unless the library compiles the function."""
+ATTRIBUTES: Final = "attributes"
+"""Attribute of such a function: the attributes of the offer, if there are any."""
+
+
+def placed(function: TensorFunction) -> bool:
+    """Return whether a library runs ``function``, so that no pass rewrites it and no code is generated from it."""
+    return LIBRARY in function.attrs
+
+
+def place(function: TensorFunction, library: str, offer: Offer) -> TensorFunction:
+    """Return ``function``, to be run by ``library`` as it offered."""
+    attrs = function.attrs.with_(**{LIBRARY: library})
+    if offer.call is not None:
+        attrs = attrs.with_(**{CALL: offer.call})
+    if offer.attributes:
+        attrs = attrs.with_(**{ATTRIBUTES: Attrs(offer.attributes)})
+    return replace(function, attrs=attrs)
+
+
+def taken_back(function: TensorFunction) -> TensorFunction:
+    """Return ``function`` as it was before :func:`place`, for whoever looks at what it computes."""
+    return replace(function, attrs=function.attrs.without(LIBRARY, CALL, ATTRIBUTES)) if placed(function) else function
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +118,8 @@ class KernelCompiler(Protocol):
         """Return code that computes each of ``functions``, all of which it offered to take.
 
         Args:
-            functions: in the order of the module, each with a name of its own.
+            functions: in the order of the module, each with a name of its own, as :meth:`Library.match` saw them but
+                for the attribute ``attributes``, which holds those of the offer.
             context: the target with its declared instructions and schedule rules.
 
         Raises:

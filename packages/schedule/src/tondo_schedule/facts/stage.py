@@ -27,6 +27,7 @@ from tondo.ir import (
     mul,
     walk,
 )
+from tondo.passes.library import placed
 from tondo.support.memo import memo
 from tondo_schedule.facts.access import Access, accesses
 from tondo_schedule.facts.contraction import Contraction, contraction_of
@@ -91,7 +92,9 @@ class Stage:
 
 @memo
 def stages_of(function: TensorFunction) -> tuple[Stage, ...] | None:
-    """Return the stages of ``function``; None if it is not in compute form any more."""
+    """Return the stages of ``function``; None if it is not in compute form any more, or if a library runs it."""
+    if placed(function):
+        return None
     stages: list[Stage] = []
     for stmt in _top(function.body):
         stage = stage_of(stmt)

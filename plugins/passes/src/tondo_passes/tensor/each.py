@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tondo.ir import IRModule, TensorFunction
+from tondo.passes.library import placed
 
 if TYPE_CHECKING:
     from tondo.passes import PassContext
@@ -25,8 +26,10 @@ class TensorPass:
         """Return the rewritten function; the same object when nothing changes."""
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
-        """Rewrite every tensor function of ``module``."""
+        """Rewrite every tensor function of ``module`` but those that libraries run."""
         del context
         return module.with_functions(
-            changed for function in module.tensor_functions() if (changed := self.apply(function)) is not function
+            changed
+            for function in module.tensor_functions()
+            if not placed(function) and (changed := self.apply(function)) is not function
         )

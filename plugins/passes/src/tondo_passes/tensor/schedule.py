@@ -1,9 +1,9 @@
 """``tensor.schedule``: every tensor function gets the schedule of the first rule that applies.
 
-Rules are asked by priority, highest first; ``rules`` restricts them to those named. The name of the rule that
-fired stands in the function's attribute ``rule``, the decisions that it took in ``choices``. A function that
-already has a ``rule`` (an expert's own schedule) is left alone. Refuses (TND-B003) a function that no rule takes,
-with the reason of each.
+Rules are asked by priority, highest first; ``rules`` restricts them to those named. The name of the rule that fired
+stands in the function's attribute ``rule``, the decisions that it took in ``choices``. A function that already has a
+``rule`` (an expert's own schedule), and one that a library runs, is left alone. Refuses (TND-B003) a function that no
+rule takes, with the reason of each.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tondo.diagnostics import fail, suggest
 from tondo.ir import Attrs, IRModule, TensorFunction
 from tondo.passes import Miss, RecordedChoices
+from tondo.passes.library import placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ class ScheduleFunctions:
         return module.with_functions(
             _scheduled(function, rules, context)
             for function in module.tensor_functions()
-            if "rule" not in function.attrs and function.attrs.get("kind") != "host"
+            if "rule" not in function.attrs and function.attrs.get("kind") != "host" and not placed(function)
         )
 
     def _rules(self, context: PassContext) -> list[ScheduleRule]:
