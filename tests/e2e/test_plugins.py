@@ -110,12 +110,12 @@ def test_a_pipeline_file_chooses_an_older_machine(saved, network, tondo):
 
 def test_a_plugin_that_does_not_import_is_reported_and_stops_nothing(saved, network, tondo, install):
     path = install("tondo-broken", "broken", "raise RuntimeError('the driver is not installed')\n")
-    listed = tondo("plugins", PYTHONPATH=path)
+    listed = tondo("plugin", "list", PYTHONPATH=path)
     assert listed.status == 0, listed.err
     assert "TND-P001" in listed.out
     assert "RuntimeError: the driver is not installed" in listed.out
     assert "tondo_broken.py, line 1" in listed.out
-    reports = {entry["id"]: entry for entry in tondo("plugins", "--json", PYTHONPATH=path).json["plugins"]}
+    reports = {entry["id"]: entry for entry in tondo("plugin", "list", "--json", PYTHONPATH=path).json["plugins"]}
     assert reports["broken"]["status"] == "failed"
     assert {entry["status"] for name, entry in reports.items() if name != "broken"} == {"loaded"}
     done = tondo("run", "net.onnx", "--input", "in.npz", "-o", "out.npz", PYTHONPATH=path)
@@ -137,7 +137,7 @@ def test_a_plugin_that_does_not_import_is_reported_and_stops_nothing(saved, netw
     ids=["exit", "import", "syntax", "no info", "newer", "unknown hook", "hook raises"],
 )
 def test_every_broken_plugin_is_reported(source, code, tondo, install):
-    done = tondo("plugins", PYTHONPATH=install("tondo-other", "other", source))
+    done = tondo("plugin", "list", PYTHONPATH=install("tondo-other", "other", source))
     assert done.status == 0, done.err
     assert code in done.out
     assert "loaded" in done.out
@@ -147,7 +147,7 @@ def test_every_broken_plugin_is_reported(source, code, tondo, install):
 def test_two_plugins_of_one_name(saved, tondo, install):
     install("tondo-first", "twin", HEADER)
     path = install("tondo-second", "twin", HEADER)
-    listed = tondo("plugins", PYTHONPATH=path)
+    listed = tondo("plugin", "list", PYTHONPATH=path)
     assert listed.status == 0
     assert "the plugin id 'twin' is claimed by tondo-first 1.0 and tondo-second 1.0" in listed.out
     assert "help: uninstall one of these packages" in listed.out
@@ -161,7 +161,7 @@ def test_two_passes_of_one_name(saved, tondo, install):
     assert "tondo-other" in done.err
     assert "tondo-passes" in done.err
     assert "  help: " in done.err
-    listed = tondo("plugins", PYTHONPATH=path)
+    listed = tondo("plugin", "list", PYTHONPATH=path)
     assert listed.status == 0
     assert "TND-P002" in listed.out
 

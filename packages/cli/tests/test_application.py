@@ -164,10 +164,10 @@ def test_plugins_as_json(tondo):
 
 
 def test_plugins_can_be_chosen_by_option_and_by_environment(tondo, monkeypatch):
-    done = tondo("plugins", "--plugins", "none", "--json")
+    done = tondo("plugin", "list", "--plugins", "none", "--json")
     assert [plugin["id"] for plugin in done.json["plugins"] if plugin["status"] == "loaded"] == ["core"]
     monkeypatch.setenv("TONDO_PLUGINS", "no such plugin")
-    assert tondo("plugins").status == 2
+    assert tondo("plugin", "list").status == 2
 
 
 def test_targets_tell_the_facts(tondo):

@@ -2,7 +2,7 @@
 
 The first word decides: its module is imported and takes part with all its options; every other command is a name
 with a line of help. Commands of other packages (hook ``register_commands``) are looked for when the first word is not
-in the table; the list of commands leaves them out, because it has to be quick (``tondo plugins`` names them).
+in the table; the list of commands leaves them out, because it has to be quick (``tondo plugin list`` names them).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "check": ("tondo_cli.commands.check:app", "List a model's operators and how each will run."),
     "inspect": ("tondo_cli.commands.inspect:app", "Print a model after a pass, or an artifact's contents."),
     "pipeline": ("tondo_cli.commands.pipeline:app", "Show, check and describe pipeline files."),
-    "plugins": ("tondo_cli.commands.plugins:app", "List plugins and what they bring."),
+    "plugin": ("tondo_cli.commands.plugin:app", "List, describe, check, lock and create plugins."),
     "targets": ("tondo_cli.commands.targets:app", "List targets and the facts about this machine."),
     "doctor": ("tondo_cli.commands.doctor:app", "Check the installation."),
 }
@@ -40,7 +40,7 @@ def build(words: Sequence[str]) -> typer.Typer:
     application = typer.Typer(
         name="tondo",
         help="A deep-learning compiler that is open at every level.",
-        epilog="Plugins may bring further commands: see 'tondo plugins'.",
+        epilog="Plugins may bring further commands: see 'tondo plugin list'.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

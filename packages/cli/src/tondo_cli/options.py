@@ -38,4 +38,18 @@ Shapes = Annotated[
     list[str] | None,
     typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; repeatable."),
 ]
+Ops = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ops",
+        metavar="FILE[:NAME]",
+        help="Operators of your own, from a Python file, which is run; repeatable.",
+    ),
+]
+Locked = Annotated[
+    Path | None,
+    typer.Option(
+        "--locked", envvar="TONDO_LOCK", metavar="FILE", help="Refuse plugins that a lock file does not name."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the inputs that are made up.")]

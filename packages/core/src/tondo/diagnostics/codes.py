@@ -41,6 +41,8 @@ _TABLE = (
     Code("TND-C003", "unknown pass", 4),
     Code("TND-C004", "unknown component", 4),
     Code("TND-C005", "invalid YAML", 4),
+    Code("TND-C006", "operators not loaded", 4),
+    Code("TND-C007", "nothing to replace", 4),
     Code("TND-S001", "script syntax", 4),
     Code("TND-S002", "unknown name in script", 4),
     Code("TND-S003", "script type error", 4),
@@ -49,6 +51,7 @@ _TABLE = (
     Code("TND-P002", "plugin name clash", 5),
     Code("TND-P003", "incompatible plugin", 5),
     Code("TND-P004", "invalid hook implementation", 5),
+    Code("TND-P005", "plugins differ from the lock", 5),
     # safety
     Code("TND-X001", "path outside the model's folder", 6),
     Code("TND-X002", "size limit exceeded", 6),

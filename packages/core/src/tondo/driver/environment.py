@@ -24,6 +24,7 @@ class Environment:
 
     Attributes:
         plugins: ``TONDO_PLUGINS``: which plugins to load, see :func:`tondo.plugin.collect`.
+        lock: ``TONDO_LOCK``: a lock file that the plugins have to agree with, or None.
         cache_folder: ``TONDO_CACHE_DIR``, else the user's cache folder; None if ``TONDO_CACHE`` is ``off``.
         cache_bytes: ``TONDO_CACHE_SIZE``, such as ``512M``: the cache is kept below this size.
     """
@@ -31,6 +32,7 @@ class Environment:
     plugins: str
     cache_folder: Path | None
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    lock: Path | None = None
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
@@ -43,7 +45,8 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
     folder: Path | None = None
     if values.get("TONDO_CACHE", "").lower() not in _OFF:
         folder = _cache_folder(values)
-    return Environment(values.get("TONDO_PLUGINS", ""), folder, _size(values.get("TONDO_CACHE_SIZE", "")))
+    lock = Path(values["TONDO_LOCK"]) if values.get("TONDO_LOCK") else None
+    return Environment(values.get("TONDO_PLUGINS", ""), folder, _size(values.get("TONDO_CACHE_SIZE", "")), lock)
 
 
 def _cache_folder(values: Mapping[str, str]) -> Path | None:

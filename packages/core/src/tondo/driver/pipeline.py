@@ -128,7 +128,7 @@ def _build(
     kind = extensions.passes.get(name)
     if kind is None:
         known = sorted(extensions.passes)
-        help_ = suggest(name, known) or "'tondo plugins' lists what is installed"
+        help_ = suggest(name, known) or "'tondo plugin list' shows what is installed"
         return [file.diagnostic("TND-C003", f"unknown pass '{name}'", (*place, "use"), help_=help_)]
     types = _field_types(kind)
     values: dict[str, object] = {}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tondo.diagnostics import fail
+from tondo.driver.attach import OperatorsLike, attach
 from tondo.driver.config import Config, NumericsConfig, TargetConfig
 from tondo.driver.config_file import PipelineFile, config_of
+from tondo.driver.environment import Environment
 from tondo.driver.pipeline import build_passes, choose_codegen, codegen_options, pass_specs
 from tondo.driver.source import Source, dimensions_of, open_source
 from tondo.interp import run_tensor_function
 from tondo.passes import PRECISIONS, Numerics, Pass, PassContext, Reporter
-from tondo.plugin import Codegen, Extensions
+from tondo.plugin import Codegen, Extensions, check_lock, collect, read_lock
 from tondo.target import Intrinsic, IntrinsicFamily, Target, TargetSpec, parse_target, target_fields
 
 ConfigLike = str | Path | Config | Mapping[str, object] | PipelineFile | None
@@ -51,6 +53,7 @@ class Plan:
         extensions: what plugins brought.
         effective: the configuration with every default resolved, as it enters the manifest and the cache's key.
         sizes: dimensions that this plan fixes, beyond those of the configuration.
+        attached: digests of what came without a package; None if they do not tell everything.
     """
 
     file: PipelineFile
@@ -61,6 +64,7 @@ class Plan:
     extensions: Extensions
     effective: Mapping[str, object]
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    attached: Mapping[str, str] | None = field(default_factory=dict[str, str])
 
     def with_sizes(self, sizes: Mapping[str, int]) -> Plan:
         """Return the plan for the same model with dimensions of certain sizes."""
@@ -74,6 +78,7 @@ def make_plan(
     numerics: str | None,
     config: ConfigLike,
     extensions: Extensions,
+    ops: Sequence[OperatorsLike] = (),
 ) -> Plan:
     """Return what :func:`tondo.compile` would do; the arguments are the same.
 
@@ -81,11 +86,27 @@ def make_plan(
         TondoError: whatever is wrong with the configuration, or a source that is not there.
     """
     file = _with_numerics(config_of(config), numerics)
+    listed = attach(extensions, file.config.ops, file.folder)
+    given = attach(listed.extensions, ops)
+    extensions = given.extensions
     steps = choose_steps(file, target, threads, extensions)
     frontends = list(extensions.frontends.values())
     opened = open_source(source, file, frontends, extensions.operators, extensions.others)
     effective = _effective(file, steps)
-    return Plan(file, opened, steps.target, steps.passes, steps.codegen, extensions, effective)
+    digests = {**listed.digests, **given.digests} if given.known else None
+    return Plan(file, opened, steps.target, steps.passes, steps.codegen, extensions, effective, attached=digests)
+
+
+def installed(environment: Environment) -> Extensions:
+    """Return what the plugins that the environment chooses bring.
+
+    Raises:
+        TondoError: TND-P005 if they are not those of the environment's lock file.
+    """
+    extensions = collect(environment.plugins)
+    if environment.lock is not None:
+        check_lock(read_lock(environment.lock), extensions, str(environment.lock))
+    return extensions
 
 
 def choose_steps(file: PipelineFile, target: TargetSpec | None, threads: int | None, extensions: Extensions) -> Steps:

@@ -28,6 +28,7 @@ from tondo.plugin.interfaces import (
     SourceDigest,
     SourceSurvey,
 )
+from tondo.plugin.lock import Lock, LockedPlugin, check_lock, lock_of, read_lock
 from tondo.plugin.manager import collect
 from tondo.plugin.markers import hookimpl, hookspec
 
@@ -49,6 +50,8 @@ __all__ = [
     "LibraryCode",
     "Linker",
     "LoadOptions",
+    "Lock",
+    "LockedPlugin",
     "Miss",
     "ObjectCode",
     "Offer",
@@ -63,7 +66,10 @@ __all__ = [
     "ScheduleRule",
     "SourceDigest",
     "SourceSurvey",
+    "check_lock",
     "collect",
     "hookimpl",
     "hookspec",
+    "lock_of",
+    "read_lock",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import cast
 
 from tondo.diagnostics import Diagnostic
 from tondo.ir import Operator
@@ -42,6 +43,10 @@ class Extensions:
     others: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     plugins: tuple[PluginReport, ...] = ()
     clashes: tuple[Diagnostic, ...] = ()
+
+    def by_hook(self) -> dict[str, Mapping[str, object]]:
+        """Return the components of the core's hooks, by hook, then by name."""
+        return {hook: cast("Mapping[str, object]", getattr(self, name)) for hook, name in FIELDS.items()}
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the loaded plugins by id, as they enter manifests and cache keys."""

@@ -31,7 +31,9 @@ class LoadOptions:
 
     Attributes:
         inputs: shapes by input name that replace or refine what the model says; a dimension is a size or a name.
-        dimensions: bounds ``(low, high)`` by name of a symbolic dimension; ``high`` None means unbounded.
+        dimensions: bounds ``(low, high)`` by name of a symbolic dimension. ``low`` None means 0 where the model permits
+            that, else 1; ``high`` None means unbounded. What comes of it stands in the module's attribute
+            ``dimensions``.
         name: name of the module; the frontend's choice where it is None.
         base: folder that files named by the model must lie in, where the source is not a path.
         options: further options that the frontend documents.
@@ -40,7 +42,9 @@ class LoadOptions:
     """
 
     inputs: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict[str, tuple[int | str, ...]])
-    dimensions: Mapping[str, tuple[int, int | None]] = field(default_factory=dict[str, tuple[int, int | None]])
+    dimensions: Mapping[str, tuple[int | None, int | None]] = field(
+        default_factory=dict[str, tuple[int | None, int | None]]
+    )
     name: str | None = None
     base: Path | None = None
     options: Mapping[str, Option] = field(default_factory=dict[str, Option])

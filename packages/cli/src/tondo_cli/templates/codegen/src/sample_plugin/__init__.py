@@ -1,0 +1,1 @@
+"""Compiles kernels for a machine of its own, for Tondo."""

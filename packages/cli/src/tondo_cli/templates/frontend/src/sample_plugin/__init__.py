@@ -1,0 +1,1 @@
+"""Reads models of one format for Tondo."""
