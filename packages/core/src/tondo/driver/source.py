@@ -115,7 +115,7 @@ def open_source(
         "TND-M001",
         f"no frontend reads {what}",
         notes=known or ["no frontend is installed"],
-        help="'tondo plugins' lists frontends; tondo-onnx reads ONNX models",
+        help="'tondo plugin list' shows frontends; tondo-onnx reads ONNX models",
     )
 
 
@@ -137,7 +137,7 @@ def load_options(
     options: dict[str, Option] = dict(config.model.options)
     return LoadOptions(
         inputs={name: tuple(shape) for name, shape in config.model.inputs.items()},
-        dimensions=dimensions_of(config),
+        dimensions={name: (entry.min, entry.max) for name, entry in config.dimensions.items()},
         name=config.model.name,
         options=options,
         operators=operators,
@@ -146,5 +146,5 @@ def load_options(
 
 
 def dimensions_of(config: Config) -> dict[str, tuple[int, int | None]]:
-    """Return the bounds of symbolic dimensions."""
-    return {name: (entry.min, entry.max) for name, entry in config.dimensions.items()}
+    """Return the bounds of symbolic dimensions, which are at least 1 where nothing is said; see also ``LoadOptions``."""
+    return {name: (1 if entry.min is None else entry.min, entry.max) for name, entry in config.dimensions.items()}
