@@ -13,19 +13,20 @@ from typing import TypeAlias
 ErrorSource: TypeAlias = Callable[[], "BaseException | None"]
 """Returns and forgets the error that a foreign runtime keeps for the calling thread."""
 
-_raised = threading.local()
+# By the number of the thread, not in a ``threading.local``: a thread that Python did not start has a new one of these
+# each time that it enters Python.
+_raised: dict[int, BaseException] = {}
 _sources: list[ErrorSource] = []
 
 
 def remember(error: BaseException) -> None:
     """Keep ``error`` for the calling thread."""
-    _raised.error = error
+    _raised[threading.get_ident()] = error
 
 
 def take_raised() -> BaseException | None:
     """Return and forget the error of the foreign function that failed last in the calling thread."""
-    error: BaseException | None = getattr(_raised, "error", None)
-    _raised.error = None
+    error = _raised.pop(threading.get_ident(), None)
     if error is not None:
         return error
     for source in _sources:

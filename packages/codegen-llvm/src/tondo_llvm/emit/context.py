@@ -28,7 +28,7 @@ FAILED: Final = -1
 
 EXECUTION_FAILED: Final = "TND-R003"
 FOREIGN_FAILED: Final = "TND-R001"
-"""The kind of error whose message is the name of the foreign function that failed; the caller asks it for the reason."""
+"""The kind of error whose message is the name of the foreign function that failed; the caller asks it why."""
 INVALID_ARGUMENT: Final = "TND-U005"
 
 

@@ -9,7 +9,7 @@ After::
     B[Ramp(i * 64 + j, 1, 16)]  # B: 8192
 
 Buffers keep dtype, scope and alignment; their shape becomes their number of elements, those in between included where
-they have strides.
+they have strides. Foreign functions still get tensors of the shapes that they were called with, as views.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from tondo.ir import (
     mul,
     rebuild,
     span_of,
+    walk,
 )
 from tondo_passes.tensor.each import TensorPass
 from tondo_passes.tensor.ranges import LoopRanges
@@ -53,6 +54,7 @@ class Flatten(TensorPass):
             return function
         body = _visit(function.body, LoopRanges.of(function))
         assert isinstance(body, Stmt)
+        body = _with_views(body)
         params = tuple(flat(param) if isinstance(param, Buffer) else param for param in function.params)
         return replace(function, params=params, body=body)
 
@@ -67,6 +69,38 @@ def flat(buffer: Buffer) -> Buffer:
     for extent in buffer.shape:
         count = mul(count, extent)
     return replace(buffer, shape=(count,), strides=None)
+
+
+def _with_views(body: Stmt) -> Stmt:
+    """Return ``body`` with a view around each foreign call for every argument whose memory is flat now."""
+    if not any(isinstance(item, Invoke) and item.packed for item in walk(body)):
+        return body
+    taken = {item.name for item in walk(body) if isinstance(item, Buffer)}
+
+    def visit(value: Node) -> Node:
+        if not (isinstance(value, Invoke) and value.packed):
+            return rebuild(value, visit)
+        views: dict[Buffer, Buffer] = {}
+        for arg in value.args:
+            if isinstance(arg, Buffer) and flat(arg) is not arg and arg not in views:
+                views[arg] = replace(arg, name=_fresh(f"{arg.name}_tensor", taken))
+        args = tuple(views.get(arg, arg) if isinstance(arg, Buffer) else arg for arg in value.args)
+        result: Stmt = replace(value, args=args)
+        for base, view in views.items():
+            result = View(view, flat(base), Const(0), result, value.span)
+        return result
+
+    result = visit(body)
+    assert isinstance(result, Stmt)
+    return result
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    found, number = name, 1
+    while found in taken:
+        found, number = f"{name}_{number}", number + 1
+    taken.add(found)
+    return found
 
 
 def _visit(value: Node, ranges: LoopRanges) -> Node:
@@ -84,6 +118,9 @@ def _visit(value: Node, ranges: LoopRanges) -> Node:
             position = _position(value.buffer, tuple(_expr(index, ranges) for index in value.indices), ranges)
             predicate = None if value.predicate is None else _expr(value.predicate, ranges)
             return Store(flat(value.buffer), (position,), _expr(value.value, ranges), predicate, value.span)
+        case Invoke(packed=True):
+            args = tuple(arg if isinstance(arg, Buffer) else _expr(arg, ranges) for arg in value.args)
+            return replace(value, args=args)
         case Allocate() | View() | Invoke():
             return rebuild(value, visit)
         case _:
