@@ -63,7 +63,7 @@ def test_an_artifact_holds_what_the_documentation_says(saved):
     assert manifest["format"] == 1
     assert manifest["symbols"] == [{"name": BATCH, "min": 1}]
     assert {"onnx", "ops", "passes", "cpu", "llvm"} <= set(manifest["plugins"])
-    assert manifest["pipeline"]["passes"][0]["use"] == "graph.inline_calls"
+    assert manifest["pipeline"]["passes"][0]["use"] == "graph.expand"
     assert manifest["target"]["kind"] == "cpu"
     assert {entry["member"] for entry in manifest["code"]} < names
     artifact = tondo_runtime.Artifact.open(path)

@@ -11,6 +11,7 @@ from tondo_passes.graph.alias_views import AliasViews
 from tondo_passes.graph.common_subexpressions import CommonSubexpressions
 from tondo_passes.graph.dead_code import DeadCode
 from tondo_passes.graph.define import Define
+from tondo_passes.graph.expand import Expand
 from tondo_passes.graph.fold_constants import FoldConstants
 from tondo_passes.graph.fold_scale import FoldScale
 from tondo_passes.graph.fuse import Fuse
@@ -39,6 +40,7 @@ CPU = Pipeline(
     tuple(
         PassSpec(name)
         for name in (
+            "graph.expand",
             "graph.inline_calls",
             "graph.fold_constants",
             "graph.common_subexpressions",
@@ -92,6 +94,7 @@ def register_passes() -> Sequence[type[Pass]]:
         CompactBuffers,
         DeadCode,
         Define,
+        Expand,
         Flatten,
         FoldConstants,
         FoldScale,

@@ -9,6 +9,7 @@ unsupported       with the reason
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +17,7 @@ from typing import Literal
 from tondo.diagnostics import TondoError, fail
 from tondo.driver.guard import guard
 from tondo.driver.plan import Plan
-from tondo.ir import OpCall, TensorFunction
+from tondo.ir import Call, OpCall, TensorFunction
 from tondo.passes import Library, Offer
 from tondo.plugin import OperatorUse, SourceSurvey
 
@@ -62,9 +63,9 @@ def _checked(use: OperatorUse, plan: Plan, libraries: Mapping[str, Library]) -> 
         found = _defined(call, plan)
         if isinstance(found, str):
             return Checked(use, "unsupported", found)
-        for name, library in libraries.items():
+        for function, (name, library) in itertools.product(found, libraries.items()):
             with guard(f"the library '{name}'"):
-                offer = library.match(found, plan.target)
+                offer = library.match(function, plan.target)
             if isinstance(offer, Offer):
                 kernels[name if offer.call is None else f"{name}: {offer.call}"] = None
     if use.packed:
@@ -79,13 +80,24 @@ def _names(calls: Sequence[OpCall]) -> str:
     return ", ".join(dict.fromkeys(call.op for call in calls))
 
 
-def _defined(call: OpCall, plan: Plan) -> TensorFunction | str:
-    """Return the tensor function of an operator call, or why there is none."""
+def _defined(call: OpCall, plan: Plan) -> list[TensorFunction] | str:
+    """Return the tensor functions that an operator call comes to, or why there is none."""
     operator = plan.extensions.operators.get(call.op)
     if operator is None:
         return f"no plugin provides the operator '{call.op}'"
     try:
         with guard(f"the definition of '{call.op}'"):
-            return operator.define(call)
+            if operator.expand is None:
+                return [operator.define(call)]
+            bindings = operator.expand(call, plan.extensions.operators).bindings
     except TondoError as error:
         return error.diagnostics[0].message
+    functions: list[TensorFunction] = []
+    for operation in (binding.operation for binding in bindings):
+        if isinstance(operation, Call):
+            kinds = tuple(arg.tensor for arg in operation.args)
+            found = _defined(OpCall(operation.op, kinds, operation.attrs), plan)
+            if isinstance(found, str):
+                return f"{call.op}: {found}"
+            functions.extend(found)
+    return functions

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from tondo.diagnostics import Diagnostic
+from tondo.driver.attach import OperatorsLike
 from tondo.driver.cache import ArtifactCache, cache_key
 from tondo.driver.environment import Environment, read_environment
 from tondo.driver.guard import guard
@@ -59,13 +60,14 @@ class Tools:
     environment: Environment = field(default_factory=read_environment)
 
 
-def compile(
+def compile(  # noqa: PLR0913  one keyword for each thing that a user may say
     source: object = None,
     *,
     target: TargetSpec | None = None,
     threads: int | None = None,
     numerics: str | None = None,
     config: ConfigLike = None,
+    ops: Sequence[OperatorsLike] = (),
     extensions: Extensions | None = None,
     reporter: Reporter | None = None,
     instruments: Sequence[Instrument] = (),
@@ -81,6 +83,7 @@ def compile(
         threads: how many threads one call uses; as many as can run at once if left out.
         numerics: precision of float32 products: ``"highest"`` (the default), ``"high"``, ``"medium"``.
         config: a pipeline file, or its content as a mapping; the other arguments take precedence.
+        ops: operators of your own: what ``@tondo.operator`` made, or Python files that hold such. Files are run.
         extensions: what plugins bring; the installed plugins if left out.
         reporter: receives warnings and progress.
         instruments: watch the module between the passes.
@@ -94,7 +97,8 @@ def compile(
     """
     tools = tools or Tools(reporter=reporter or SilentReporter(), instruments=instruments)
     with tools.timing.measure("plan"):
-        plan = make_plan(source, target, threads, numerics, config, extensions or collect(tools.environment.plugins))
+        found = extensions or collect(tools.environment.plugins)
+        plan = make_plan(source, target, threads, numerics, config, found, ops)
     cache = _cache(plan, tools)
     key = _key(plan) if cache is not None else ""
     if cache is not None:
@@ -238,7 +242,8 @@ def _cache(plan: Plan, tools: Tools) -> ArtifactCache | None:
     """The cache, unless it is off or somebody wants to see what happens on the way."""
     folder = tools.environment.cache_folder
     watched = bool(tools.instruments) or tools.dump is not None
-    if folder is None or not plan.file.config.cache or plan.codegen is None or watched:
+    unknown = plan.attached is None
+    if folder is None or not plan.file.config.cache or plan.codegen is None or watched or unknown:
         return None
     return ArtifactCache(folder, tools.environment.cache_bytes, tools.reporter)
 
@@ -252,6 +257,7 @@ def _key(plan: Plan) -> str:
             "name": plan.source.name,
             "effective": plan.effective,
             "plugins": plan.extensions.versions(),
+            "attached": plan.attached,
             "codegen": plan.codegen.digest() if plan.codegen is not None else "",
         }
     )

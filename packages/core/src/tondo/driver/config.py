@@ -7,6 +7,7 @@ An example::
     target:     {kind: cpu, cpu: native, threads: 2}
     numerics:   {float32_matmul: highest}
     dimensions: {batch: {min: 1, max: 64, prefer: [1]}}
+    ops:        [my_operators.py]
     passes:
       - graph.fold_constants
       - {use: graph.fuse, max_ops: 64}
@@ -224,6 +225,8 @@ class Config(BaseModel):
     """How exact results must be."""
     dimensions: dict[Name, DimensionEntry] = Field(default_factory=dict)
     """Bounds and preferred sizes of symbolic dimensions; a number fixes the dimension."""
+    ops: list[Name] = Field(default_factory=list)
+    """Python files with operators, relative to the pipeline file; ``FILE:NAME`` takes one of them. They are run."""
     passes: list[PassEntry] | None = None
     """The passes in order; the default pipeline of the target's kind if left out."""
     codegen: CodegenEntry = Field(default_factory=CodegenConfig)

@@ -189,6 +189,8 @@ class _Runner:
         args = [self.atom(scope, arg) for arg in call.args]
         types = tuple(_known_type(arg, value) for arg, value in zip(call.args, args, strict=True))
         request = OpCall(call.op, types, call.attrs)
+        if op.expand is not None:
+            return self.call(op.expand(request, self.ops), args, {})
         function = self.defined.get(request)
         if function is None:
             function = op.definition(request)

@@ -25,6 +25,7 @@ from tondo_onnx.build.dims import Dimensions
 from tondo_onnx.build.kinds import object_of
 from tondo_onnx.build.names import Names
 from tondo_onnx.build.values import Value
+from tondo_onnx.converters.attached import attached_converters
 from tondo_onnx.converters.objects import object_converter
 from tondo_onnx.converters.objects.texts import text_constant, texts_of
 from tondo_onnx.converters.table import NEWEST, find_converter
@@ -110,7 +111,8 @@ class _Importer:
         dims = Dimensions(self.options.dimensions)
         self.builder = Builder(self.options.operators, dims, self.limits, Names(), rebatched=bool(self.options.inputs))
         self.functions = Functions(self.model)
-        self.converters = Converters.of(self.options.components.get(HOOK, {}).values())
+        brought = self.options.components.get(HOOK, {}).values()
+        self.converters = Converters.of([*brought, *attached_converters(self.options.operators.values())])
 
     def run(self) -> IRModule:
         """Convert the whole model."""
