@@ -311,7 +311,7 @@ def operations(draw: st.DrawFn, known: list[GraphVar], fresh: Fresh, depth: int)
         case "match":
             return MatchShape(draw(atom), draw(sizes))
         case "view":
-            return Reinterpret(draw(atom))
+            return Reinterpret(draw(atom), draw(st.none() | size))
         case "join":
             values = draw(st.lists(atom.filter(lambda item: isinstance(item, GraphVar)), min_size=1, max_size=3))
             return Join(tuple(values), draw(st.integers(0, 3)))

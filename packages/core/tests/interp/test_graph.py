@@ -159,9 +159,15 @@ def test_views(data):
     flat = GraphVar("flat", tensor(N * 3))
     module = IRModule.of(graph([X], [Binding((flat,), Reinterpret(X))], [flat]))
     np.testing.assert_array_equal(run_graph(module, [data[0]], {})[0], data[0].reshape(-1))
+    row = GraphVar("row", tensor(3))
+    module = IRModule.of(graph([X], [Binding((row,), Reinterpret(X, (N - 1) * 3))], [row]))
+    np.testing.assert_array_equal(run_graph(module, [data[0]], {})[0], data[0][-1])
     short = GraphVar("short", tensor(N + 1))
     with pytest.raises(TondoError) as caught:
         run_graph(IRModule.of(graph([X], [Binding((short,), Reinterpret(X))], [short])), [data[0]], {})
+    assert caught.value.code == "TND-R003"
+    with pytest.raises(TondoError) as caught:
+        run_graph(IRModule.of(graph([X], [Binding((row,), Reinterpret(X, N * 3 - 1))], [row])), [data[0]], {})
     assert caught.value.code == "TND-R003"
 
 

@@ -21,6 +21,7 @@ from tondo.ir import (
     GraphVar,
     IRModule,
     Reinterpret,
+    Select,
     TensorFunction,
     TensorType,
     Var,
@@ -134,7 +135,7 @@ def test_any_reshape_is_a_view(axes: list[tuple[int, bool]], context: PassContex
     same_meaning(before, after)
 
 
-def test_transposes_slices_and_broadcasts_stay(context: PassContext) -> None:
+def test_transposes_parts_of_rows_and_broadcasts_stay(context: PassContext) -> None:
     def function(name: str, shape: tuple[Expr | int, ...], index: Callable[..., tuple[object, ...]]) -> TensorFunction:
         builder = Compute(name)
         x = builder.input("x", tensor(4, 4))
@@ -142,7 +143,8 @@ def test_transposes_slices_and_broadcasts_stay(context: PassContext) -> None:
 
     kinds = {
         "transpose": function("transpose", (4, 4), lambda i, j: (j, i)),
-        "slice": function("slice", (2, 4), lambda i, j: (i, j)),
+        "slice": function("slice", (4, 2), lambda i, j: (i, j + 1)),
+        "stride": function("stride", (2, 4), lambda i, j: (i * 2, j)),
         "reverse": function("reverse", (4, 4), lambda i, j: (i, Const(3) - j)),
         "expand": function("expand", (2, 4, 4), lambda k, i, j: (i, j)),
     }
@@ -159,13 +161,83 @@ def test_unit_axes_move_freely(context: PassContext) -> None:
 
 
 def test_results_own_their_memory(context: PassContext, same_meaning: Same) -> None:
+    """A view of what the function computes lies in the memory of the result; one of a parameter is copied."""
     flat = reshape(tensor(N, 6), tensor(N * 6))
-    assert views(run(chain(double(tensor(N, 6)), flat), context)) == []
+    assert views(run(chain(flat), context)) == []
+    before = chain(double(tensor(N, 6)), flat)
+    after = run(before, context)
+    assert views(after) == ["v1"]
+    same_meaning(before, after, n=4)
+    assert hosted(after, context, np.ones((4, 6), np.float32), n=4).tolist() == [2.0] * 24
+    again = chain(double(tensor(N, 6)), flat, reshape(tensor(N * 6), tensor(N, 3, 2), "third"))
+    assert views(run(again, context)) == ["v1", "v2"]
+    assert hosted(run(again, context), context, np.ones((4, 6), np.float32), n=4).tolist() == [[[2.0] * 2] * 3] * 4
+    assert not PlanMemory().run(after, context).graph().attrs["memory"]["places"]  # type: ignore[index,call-overload]
     value, view = GraphVar("x", tensor(N, 6)), GraphVar("y", tensor(N * 6))
     module = IRModule.of(GraphFunction("main", (value,), (Binding((view,), Reinterpret(value)),), (view,)))
     owned = OwnResults().run(module, context)
     assert isinstance(owned.graph().bindings[-1].operation, CallDps)
     same_meaning(module, owned, n=4)
+
+
+def test_a_value_lies_in_one_result(context: PassContext, same_meaning: Same) -> None:
+    """Of two results that show one value, and of a result that shows another, only the first shares memory."""
+    wide, flat = tensor(N, 6), tensor(N * 6)
+    x, v, a, b = (GraphVar(name, kind) for name, kind in (("x", wide), ("v", wide), ("a", flat), ("b", flat)))
+    bindings = [Binding((v,), CallDps("double", (x,), (N,)))]
+    bindings += [Binding((made,), CallDps("reshape", (v,), (N,))) for made in (a, b)]
+    functions = (double(wide), reshape(wide, flat))
+    for results, shared in (((a, b), ["a"]), ((v, a), ["b"]), ((b,), ["a", "b"])):
+        before = IRModule.of(GraphFunction("main", (x,), tuple(bindings), results), *functions)
+        after = run(before, context)
+        assert views(after) == shared
+        same_meaning(before, after, n=3)
+
+
+def rows(count: int, begin: Expr | int, name: str = "rows") -> TensorFunction:
+    """Neighbouring rows of a matrix with rows of 6."""
+    builder = Compute(name)
+    x = builder.input("x", tensor(N, 6))
+    return builder.build(builder.compute("y", dims((count, 6)), lambda i, j: x[i + begin, j]))
+
+
+def offsets(module: IRModule) -> dict[str, Expr | None]:
+    found = {binding.var.name: binding.operation for binding in module.graph().bindings}
+    return {name: made.offset for name, made in found.items() if isinstance(made, Reinterpret)}
+
+
+def test_rows_are_views_of_the_whole(context: PassContext, same_meaning: Same) -> None:
+    before = chain(rows(2, 1), double(tensor(2, 6)))
+    after = run(before, context)
+    assert offsets(after) == {"v0": Const(6)}
+    same_meaning(before, after, n=4)
+    before = chain(rows(1, N - 1, "last"), reshape(tensor(1, 6), tensor(6)), double(tensor(6)))
+    after = run(before, context)
+    assert list(offsets(after)) == ["v0", "v1"]
+    same_meaning(before, after, n=5)
+    data = np.arange(30, dtype=np.float32).reshape(5, 6)
+    np.testing.assert_array_equal(hosted(after, context, data, n=5), data[-1] * 2)
+
+
+def test_rows_of_what_fusion_or_a_concatenation_needs_whole_are_copied(context: PassContext) -> None:
+    few = rows(2, 1)
+    assert views(run(chain(double(tensor(N, 6)), few, renamed(double(tensor(2, 6)))), context)) == []
+    assert views(run(chain(few), context)) == []
+    builder = Compute("concat")
+    a, b = builder.input("a", tensor(2, 6)), builder.input("b", tensor(4, 6))
+    concat = builder.build(
+        builder.compute("y", dims((6, 6)), lambda i, j: Select(i < 2, a[i, j], b[i - 2, j])),
+    )
+    x, z, v, y = (GraphVar(n, tensor(*k)) for n, k in (("x", (N, 6)), ("z", (4, 6)), ("v", (2, 6)), ("y", (6, 6))))
+    bindings = (Binding((v,), CallDps("rows", (x,), (N,))), Binding((y,), CallDps("concat", (v, z))))
+    module = IRModule.of(GraphFunction("main", (x, z), bindings, (y,)), few, concat)
+    assert views(run(module, context)) == []
+
+
+def hosted(module: IRModule, context: PassContext, data: np.ndarray, **sizes: int) -> np.ndarray:
+    """Run the host function of ``module`` with the interpreter."""
+    host = LowerHost().run(PlanMemory().run(module, context), context)
+    return run_tensor_function(host.tensor("main"), [data], None, sizes, module=host)[0]
 
 
 def test_views_use_the_memory_of_their_argument_in_the_host_function(context: PassContext) -> None:

@@ -144,7 +144,7 @@ def attention(heads: int, width: int, *, scaled: bool = True) -> IRModule:
 def test_heads_are_read_where_the_projection_wrote_them(context: PassContext, same_meaning: Same) -> None:
     before = attention(2, 4)
     after = moved(before, context)
-    assert stems(after) == ["project", "project", "scale", "scores", "project", "mix", "transpose", "reshape"]
+    assert stems(after) == ["project", "project", "scale", "scores", "project", "mix", "transpose", "reinterpret"]
     fused = Fuse().run(after, context)
     same_meaning(before, after, n=2, m=3, tolerance=1e-5)
     same_meaning(before, fused, n=2, m=3, tolerance=1e-5)

@@ -243,6 +243,9 @@ class _Runner:
     def reinterpret(self, scope: _Scope, operation: Reinterpret, result: GraphVar) -> np.ndarray:
         array = np.ascontiguousarray(self.atom(scope, operation.arg))
         shape = [_number(scope, dim) for dim in result.tensor.dims]
+        if operation.offset is not None:
+            begin = max(_number(scope, operation.offset), 0)
+            array = array.reshape(-1)[begin : begin + math.prod(shape)]
         if array.dtype != result.tensor.dtype.numpy or math.prod(shape) != array.size:
             fail(
                 "TND-R003",

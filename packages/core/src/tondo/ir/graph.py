@@ -133,10 +133,12 @@ class BindDims(Operation):
 class Reinterpret(Operation):
     """The memory of ``arg`` seen in the shape of the bound variable; nothing is copied.
 
-    Both are stored contiguously in row-major order and have the same element type and number of elements.
+    Both are stored contiguously in row-major order and have the same element type and number of elements. A view of a
+    window has fewer elements: those from element ``offset`` of ``arg`` on, counted in that order.
     """
 
     arg: Atom
+    offset: Expr | None = None
 
 
 @node

@@ -12,6 +12,7 @@ import numpy as np
 
 from tondo.diagnostics import suggest
 from tondo.ir import (
+    INT64,
     Atom,
     Attrs,
     BindDims,
@@ -49,7 +50,7 @@ _OPTIONS: Final[dict[str, tuple[str, ...]]] = {
     "shape_value": ("scalar",),
     "match_shape": (),
     "bind_dims": (),
-    "reinterpret": (),
+    "reinterpret": ("offset",),
     "join": ("axis",),
     "if_region": (),
     "loop_region": (),
@@ -275,7 +276,8 @@ class ModuleReader(TensorReader):
             case "bind_dims":
                 return self._bind_dims(call)
             case "reinterpret":
-                return Reinterpret(self.atom(self.positional(call, 1)[0]))
+                offset = self.expr(options["offset"], INT64) if "offset" in options else None
+                return Reinterpret(self.atom(self.positional(call, 1)[0]), offset)
             case "join":
                 return self._join(call, options.get("axis"))
             case "if_region":

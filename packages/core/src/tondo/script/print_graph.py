@@ -130,7 +130,8 @@ class _GraphPrinter:
             case BindDims():
                 return [], f"bind_dims({self.atom(operation.arg)}, {shape_text(operation.dims)})"
             case Reinterpret():
-                return [], f"reinterpret({self.atom(operation.arg)})"
+                offset = "" if operation.offset is None else f", offset={expr_text(operation.offset)}"
+                return [], f"reinterpret({self.atom(operation.arg)}{offset})"
             case Join():
                 return [], f"join({', '.join(self.atom(arg) for arg in operation.args)}, axis={operation.axis})"
             case IfRegion():

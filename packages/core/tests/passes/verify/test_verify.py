@@ -259,6 +259,13 @@ def test_joins():
             "the view and 'a' differ in their number of elements",
         ),
         (
+            graph(
+                Binding((GraphVar("c", tensor(4)),), Call("make", ())),
+                Binding((GraphVar("b", tensor(2)),), Reinterpret(GraphVar("c", tensor(4)), Const(3))),
+            ),
+            "the view ends behind 'c'",
+        ),
+        (
             graph(Binding((GraphVar("b", tensor(N, dtype=FLOAT64)),), Reinterpret(A))),
             "the view has dtype float64, 'a' float32",
         ),

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tondo.arith import Analyzer
-from tondo.ir import Atom, Compute, Const, Expr, Load, TensorFunction, TensorType, Var, add, mul, substitute, walk
+from tondo.ir import Atom, Compute, Const, Expr, Load, TensorFunction, TensorType, Var, add, mul, sub, substitute, walk
 from tondo_schedule.facts import stages_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ class Copy:
         """Whether the result, of ``shape``, has the elements of the source in the same order, all of them."""
         return _keeps_order(self.variables, self.indices, self.source.tensor.dims, tuple(shape))
 
+    def window(self, shape: Sequence[Expr]) -> Expr | None:
+        """Return where the elements of the result, of ``shape``, begin in the source if they are neighbours there.
+
+        It is the position of the first one in row-major order, None if they are not one run in the same order.
+        """
+        return _window(self.variables, self.indices, self.source.tensor.dims, tuple(shape))
+
     def function(self, name: str, shape: Sequence[Expr]) -> TensorFunction:
         """Return the function that makes this copy, with a result of ``shape``."""
         builder = Compute(name)
@@ -58,6 +65,16 @@ def _keeps_order(
     known = inside(variables, shape)
     same_size = known.prove(product(given).eq(product(shape)))
     return same_size and known.prove(linear(indices, given, known).eq(linear(variables, shape, known)))
+
+
+@lru_cache(maxsize=1024)
+def _window(
+    variables: tuple[Var, ...], indices: tuple[Expr, ...], given: tuple[Expr, ...], shape: tuple[Expr, ...]
+) -> Expr | None:
+    """Return the distance of the elements ``indices`` of a tensor of shape ``given`` from those of ``shape``."""
+    known = inside(variables, shape)
+    distance = known.simplify(sub(linear(indices, given, known), linear(variables, shape, known)))
+    return None if set(variables).intersection(walk(distance)) else distance
 
 
 def identity_copy(name: str, type_: TensorType) -> TensorFunction:

@@ -39,6 +39,7 @@ from tondo.ir import (
     compare,
     const,
     logical_or,
+    mul,
     parts_of,
     seq,
     substitute,
@@ -47,7 +48,7 @@ from tondo.ir import (
 from tondo_passes.host.control import branch, loop
 from tondo_passes.host.emitter import Emitter
 from tondo_passes.host.places import Slot
-from tondo_passes.host.plan_memory import introduced, scratch_buffers, scratch_name, shape_name, variables
+from tondo_passes.host.plan_memory import introduced, owners, scratch_buffers, scratch_name, shape_name, variables
 
 if TYPE_CHECKING:
     from tondo_passes.host.places import Scope
@@ -63,6 +64,8 @@ class Lowering(Emitter):
     def body(self, scope: Scope) -> list[Stmt]:
         """Return the statements of the function of ``scope``."""
         scope.known |= {var for param in scope.function.params for var in variables(param.type)}
+        for result, owner in owners(scope.function).items():
+            scope.places[owner] = scope.places[result]
         for part in parts_of(scope.function.bindings).values():
             self.part(scope, part)
         steps: list[Stmt] = []
@@ -107,7 +110,10 @@ class Lowering(Emitter):
             case Join():
                 return []
             case Reinterpret():
-                scope.places[binding.var] = self.place(scope, operation.arg)
+                place = self.place(scope, operation.arg)
+                if operation.offset is not None:
+                    place = place.at(self.here(mul(operation.offset, operation.arg.tensor.dtype.bytes)))
+                scope.places[binding.var] = place
                 return []
             case IfRegion():
                 return branch(self, self.body, scope, binding, operation)

@@ -160,6 +160,19 @@ def aliases(function: GraphFunction) -> dict[GraphVar, GraphVar]:
     return root
 
 
+def owners(function: GraphFunction) -> dict[GraphVar, GraphVar]:
+    """Return, for results of ``function`` that are views of values which it computes, these values: they lie there."""
+    made = {binding.var: binding.operation for binding in function.bindings if len(binding.vars) == 1}
+    found: dict[GraphVar, GraphVar] = {}
+    for atom in function.results:
+        owner = atom
+        while isinstance(owner, GraphVar) and isinstance(view := made.get(owner), Reinterpret):
+            owner = view.arg
+        if isinstance(atom, GraphVar) and isinstance(owner, GraphVar) and owner != atom:
+            found[atom] = owner
+    return found
+
+
 def introduced(binding: Binding) -> set[Var]:
     """Return the dimensions that ``binding`` may introduce: those of the types of its variables, or bound by it."""
     found = {var for result in binding.vars for var in variables(result.type)}
@@ -210,7 +223,7 @@ class _Planner:
         """
         plan = _Plan(dict.fromkeys(known, 0))
         plan.know({var for param in function.params for var in variables(param.type)})
-        results = {atom for atom in function.results if isinstance(atom, GraphVar)}
+        results = {atom for atom in function.results if isinstance(atom, GraphVar)} | set(owners(function).values())
         first, last = _lives(function)
         parts = parts_of(function.bindings)
         for position, binding in enumerate(function.bindings):

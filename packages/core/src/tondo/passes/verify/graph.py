@@ -223,6 +223,11 @@ def _reinterpret(binding: Binding, operation: Reinterpret) -> Iterator[str]:
         yield f"the view has dtype {wanted.dtype}, '{operation.arg.name}' {given.dtype}"
     elif wanted.shape is None or given.shape is None:
         yield "a view of unknown rank"
+    elif operation.offset is not None:
+        end = Analyzer().simplify(add(operation.offset, _elements(wanted.shape)))
+        count = _elements(given.shape)
+        if isinstance(end, Const) and isinstance(count, Const) and end.value > count.value:
+            yield f"the view ends behind '{operation.arg.name}'"
     elif not _same(_elements(wanted.shape), _elements(given.shape)):
         yield f"the view and '{operation.arg.name}' differ in their number of elements"
 
