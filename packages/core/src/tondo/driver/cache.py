@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from tondo.diagnostics import Diagnostic
 from tondo.passes import Reporter
@@ -77,6 +77,30 @@ class ArtifactCache:
             return None
         return path
 
+    def note(self, key: str, values: Mapping[str, object]) -> None:
+        """Keep plain values under ``key``: what took time to find out."""
+        path = self._note_path(key)
+        try:
+            self._make(path.parent)
+            if self._is_private(self.folder):
+                temporary = path.with_suffix(f".{os.getpid()}.tmp")
+                temporary.write_text(json.dumps(values, sort_keys=True))
+                temporary.replace(path)
+        except OSError as error:
+            self._warn("a measurement is not kept in the cache", str(error))
+
+    def noted(self, key: str) -> Mapping[str, object] | None:
+        """Return the values under ``key``, or None."""
+        path = self._note_path(key)
+        try:
+            if not self._is_private(self.folder):
+                return None
+            values = cast("object", json.loads(path.read_text()))
+            os.utime(path)
+        except (OSError, ValueError):
+            return None
+        return cast("dict[str, object]", values) if isinstance(values, dict) else None
+
     def objects(self) -> Path | None:
         """Return the folder in which code generators keep object code, or None if it cannot be used."""
         folder = self.folder / "objects"
@@ -88,6 +112,9 @@ class ArtifactCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / "artifacts" / f"{key}.tondo"
+
+    def _note_path(self, key: str) -> Path:
+        return self.folder / "notes" / f"{key}.json"
 
     def _make(self, folder: Path) -> None:
         # each by itself: the mode counts for the last folder of a path only

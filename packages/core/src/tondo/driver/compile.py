@@ -20,6 +20,7 @@ from tondo.driver.pipeline import codegen_options
 from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
 from tondo.driver.source import dimensions_of
 from tondo.driver.specialize import preferred_sizes, with_versions
+from tondo.driver.trials import MeasuredTrials
 from tondo.ir import ConstantData, IRModule
 from tondo.passes import (
     Instrument,
@@ -123,6 +124,8 @@ def lower(plan: Plan, tools: Tools) -> IRModule:
 
 
 def _lowered(plan: Plan, tools: Tools) -> IRModule:
+    context = pass_context(plan, tools.reporter)
+    trials = MeasuredTrials(plan, lambda module, of: _trial(module, of, tools), context, _notes(plan, tools))
     with tools.timing.measure("load"):
         module = plan.source.load()
         tools.timing.note(constants=len(module.constants))
@@ -131,7 +134,7 @@ def _lowered(plan: Plan, tools: Tools) -> IRModule:
         return run_pipeline(
             module,
             plan.passes,
-            pass_context(plan, tools.reporter),
+            replace(context, trials=trials),
             instruments,
             verifiers=verifiers(),
             verify=plan.file.config.verify,
@@ -161,6 +164,15 @@ def generate(
     with tools.timing.measure("code"), guard(f"the code generator '{codegen.name}'"):
         code = codegen.compile(called.module, plan.target, codegen_options(plan.file), context)
     return Generated(code, called.code)
+
+
+def _trial(module: IRModule, plan: Plan, tools: Tools) -> tuple[Session, IRModule]:
+    """Return a session of a lowered piece of the model, and the piece; nobody watches how it is made."""
+    assert plan.codegen is not None
+    own = Tools(environment=tools.environment)
+    generated = generate(module, plan, plan.codegen, own, _cache(plan, own))
+    parts = _parts(module, "", generated, plan)
+    return Session(parts.manifest, parts.code, parts.weights, plan.target.threads), module
 
 
 def _finish(
@@ -246,6 +258,11 @@ def _cache(plan: Plan, tools: Tools) -> ArtifactCache | None:
     if folder is None or not plan.file.config.cache or plan.codegen is None or watched or unknown:
         return None
     return ArtifactCache(folder, tools.environment.cache_bytes, tools.reporter)
+
+
+def _notes(plan: Plan, tools: Tools) -> ArtifactCache | None:
+    """The cache as a place for measurements, which are taken whoever watches."""
+    return _cache(plan, Tools(reporter=tools.reporter, environment=tools.environment))
 
 
 def _key(plan: Plan) -> str:

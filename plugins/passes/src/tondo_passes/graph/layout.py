@@ -152,7 +152,7 @@ class _Worker:
         arranged: list[IndexMap | None] = []
         for position, arg in enumerate(call.args):
             index_map = wished.get(position)
-            free = index_map is None or not _is_packed(index_map) or isinstance(arg, ConstantRef)
+            free = index_map is None or not is_packed(index_map) or isinstance(arg, ConstantRef)
             arranged.append(index_map if free else None)
         arranged.append(wished.get(len(call.args)))
         made = self._variant(function, arranged)
@@ -266,7 +266,7 @@ class _Worker:
         graph.bindings.append(Binding((new,), operation, binding.source, binding.span))
 
 
-def _is_packed(index_map: IndexMap) -> bool:
+def is_packed(index_map: IndexMap) -> bool:
     """Whether the map does more than permute axes; that pays only where it costs nothing at run time."""
     return any(part.role != "whole" for part in index_map.parts)
 

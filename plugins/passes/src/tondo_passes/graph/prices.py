@@ -23,7 +23,7 @@ from tondo.ir import (
     substitute,
     walk,
 )
-from tondo_passes.graph.layout import Wishing
+from tondo_passes.graph.layout import Wishing, is_packed
 from tondo_schedule.facts import stages_of
 
 if TYPE_CHECKING:
@@ -155,9 +155,13 @@ class Crossings:
         return self._wishes[function.name]
 
     def _arranged(self, function: TensorFunction) -> frozenset[int]:
-        """Return the positions of the parameters that a rule wishes arranged."""
-        wishes = self._wishes_of(function)
-        return frozenset(wish.parameter for wish in wishes if not wish.index_map.is_identity)
+        """Return the positions of the parameters that a rule wishes arranged; blocks of arguments are for constants."""
+        inputs = len(function.input_buffers)
+        return frozenset(
+            wish.parameter
+            for wish in self._wishes_of(function)
+            if not wish.index_map.is_identity and (wish.parameter >= inputs or not is_packed(wish.index_map))
+        )
 
     def _stays(self, atom: Atom, placed: Collection[GraphVar]) -> bool:
         """Whether what makes and what uses ``atom`` besides is run by the library."""
