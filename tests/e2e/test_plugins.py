@@ -153,6 +153,42 @@ def test_two_plugins_of_one_name(saved, tondo, install):
     assert "help: uninstall one of these packages" in listed.out
 
 
+def test_bad_plugins_side_by_side_are_reported_and_stop_nothing(saved, network, tondo, install):
+    """A broken one, two of one name, one for a newer interface, and names that would paint the terminal."""
+    install("tondo-broken", "broken", "raise RuntimeError('no driver')\n")
+    install("tondo-first", "twin", HEADER)
+    install("tondo-second", "twin", HEADER)
+    install("tondo-newer", "newer", HEADER.replace('PluginInfo("other")', 'PluginInfo("other", api=99)'))
+    install("tondo-evil", "../evil\x1b[31m", HEADER)
+    install("tondo-other", "painter", HEADER + PASS.replace("NAME", "evil\x1b[31m"))
+    path = install("tondo-good", "good", HEADER + PASS.replace("NAME", "good.mine"))
+    done = tondo("plugin", "list", PYTHONPATH=path)
+    assert done.status == 0, done.err
+    assert "\x1b" not in done.out + done.err
+    listed = tondo("plugin", "list", "--json", PYTHONPATH=path)
+    assert "\x1b" not in listed.out
+    reports = {(entry["id"], entry["distribution"]): entry for entry in listed.json["plugins"]}
+    bad = {
+        ("broken", "tondo-broken"): ("failed", "TND-P001"),
+        ("twin", "tondo-first"): ("failed", "TND-P002"),
+        ("twin", "tondo-second"): ("failed", "TND-P002"),
+        ("newer", "tondo-newer"): ("incompatible", "TND-P003"),
+        ("../evil\\x1b[31m", "tondo-evil"): ("failed", "TND-P001"),
+        ("painter", "tondo-other"): ("failed", "TND-P004"),
+    }
+    for key, (status, code) in bad.items():
+        assert reports[key]["status"] == status
+        assert reports[key]["diagnostics"][0].startswith(code)
+    assert {entry["status"] for key, entry in reports.items() if key not in bad} == {"loaded"}
+    checked = tondo("plugin", "check", "--json", PYTHONPATH=path)
+    assert checked.status == 1
+    broken = {found["plugin"] for found in checked.json["checks"] if found["problem"] is not None}
+    assert broken == {name for name, _ in bad} | {"good"}  # the last one says nothing about its pass
+    done = tondo("run", "net.onnx", "--input", "in.npz", "-o", "out.npz", PYTHONPATH=path)
+    assert done.status == 0, done.err
+    assert of_range(answer(saved), network[2]) <= 1e-5
+
+
 def test_two_passes_of_one_name(saved, tondo, install):
     path = install("tondo-other", "other", HEADER + PASS.replace("NAME", "graph.fuse"))
     done = tondo("run", "net.onnx", "--input", "in.npz", PYTHONPATH=path)

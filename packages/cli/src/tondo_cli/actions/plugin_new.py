@@ -43,6 +43,7 @@ _NUMPY: Final = "numpy>=2.0,<3"
 _DEFAULT_SET: Final = "tondo>=0.1,<0.2"
 _CORE: Final = "tondo-core>=0.1,<0.2"
 _SCHEDULE: Final = "tondo-schedule>=0.1,<0.2"
+_RUNTIME: Final = "tondo-runtime>=0.1,<0.2"
 
 KINDS: Final[Mapping[str, Kind]] = {
     "frontend": Kind("frontend", (_CORE, _NUMPY), (_DEFAULT_SET,)),
@@ -50,6 +51,18 @@ KINDS: Final[Mapping[str, Kind]] = {
     "passes": Kind("passes", tests=(_DEFAULT_SET, _NUMPY)),
     "target": Kind("targets", tests=(_DEFAULT_SET, _NUMPY)),
     "intrinsics": Kind("instructions", tests=(_DEFAULT_SET, _NUMPY)),
+    "codegen": Kind(
+        "compiler",
+        (_CORE, _SCHEDULE, _RUNTIME, _NUMPY),
+        (_DEFAULT_SET,),
+        {"tondo_runtime.loaders": {_PACKAGE: f"{_PACKAGE}.machine:load"}},
+    ),
+    "library": Kind(
+        "library",
+        (_CORE, _SCHEDULE, _RUNTIME, _NUMPY),
+        (_DEFAULT_SET,),
+        {"tondo_runtime.resolvers": {_PACKAGE: f"{_PACKAGE}.kernels:resolve"}},
+    ),
     "tuner": Kind("search", (_CORE, _SCHEDULE, _NUMPY, "typer>=0.16,<1"), (_DEFAULT_SET,)),
 }
 """Kinds of packages by name."""
