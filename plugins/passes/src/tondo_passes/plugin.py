@@ -25,6 +25,7 @@ from tondo_passes.graph.minimal_filtering import MinimalFiltering
 from tondo_passes.graph.outline_regions import OutlineRegions
 from tondo_passes.graph.own_results import OwnResults
 from tondo_passes.graph.partition import Partition
+from tondo_passes.graph.replace import Replace
 from tondo_passes.graph.simplify import SimplifyGraph
 from tondo_passes.graph.sink_copies import SinkCopies
 from tondo_passes.graph.split_constant_stages import SplitConstantStages
@@ -113,6 +114,7 @@ def register_passes() -> Sequence[type[Pass]]:
         OwnResults,
         Partition,
         PlanMemory,
+        Replace,
         ScheduleFunctions,
         Simplify,
         SimplifyGraph,

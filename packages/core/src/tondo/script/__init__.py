@@ -7,8 +7,9 @@ becomes an operator.
 
 from __future__ import annotations
 
+from tondo.script.nests import with_blocks
 from tondo.script.operator import operator
 from tondo.script.parse import graph_function, parse, parse_function, tensor_function
 from tondo.script.print_graph import script
 
-__all__ = ["graph_function", "operator", "parse", "parse_function", "script", "tensor_function"]
+__all__ = ["graph_function", "operator", "parse", "parse_function", "script", "tensor_function", "with_blocks"]

@@ -18,8 +18,8 @@ After::
         result = call("mul", x, t)
         return (result,)
 
-Equal uses share one function; ``graph.inline_calls`` puts it in the place of each. Refuses (TND-B004) operators that are
-composed of themselves.
+Equal uses share one function; ``graph.inline_calls`` puts it in the place of each. Refuses (TND-B004) operators that
+are composed of themselves.
 """
 
 from __future__ import annotations
