@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import tondo_runtime
 from tondo_runtime import Device, Pointer, RuntimeFailure
 from tondo_runtime.abi import AnyValue, SafeCall, TypeIndex, address_of
+from tondo_runtime.tensors import data_of
 from tondo_runtime.values import load_value, pack_args, store_result
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
@@ -137,3 +138,12 @@ def test_text_with_a_zero_is_refused_unless_small(monkeypatch: pytest.MonkeyPatc
     assert load_value(pack_args(["a\0b"]).table[0]) == "a\0b"
     with pytest.raises(RuntimeFailure, match="zero character"):
         pack_args(["a\0bcdefgh"])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "float16", "int64", "datetime64[s]"])
+def test_addresses_of_arrays(dtype):
+    array = np.zeros((2, 3), dtype)
+    fixed = array.view()
+    fixed.flags.writeable = False
+    for each in (array, fixed, array[1:], np.zeros((0, 3), dtype), np.zeros((), dtype)):
+        assert data_of(each) == each.ctypes.data

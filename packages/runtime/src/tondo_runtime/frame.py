@@ -21,7 +21,7 @@ from tondo_runtime.packed import adapted
 from tondo_runtime.raised import take_raised
 from tondo_runtime.registry import PackedFunction, failure_of
 from tondo_runtime.slots import Slots
-from tondo_runtime.tensors import Array, TensorView
+from tondo_runtime.tensors import Array, TensorView, data_of
 from tondo_runtime.trampoline import TRAMPOLINE_ADDRESS, Handle
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[np.generic], size: int
         raw = np.empty(size + ALIGNMENT, np.uint8)
     except (MemoryError, ValueError):
         fail("TND-R003", f"there is no memory for {size} bytes", help="use smaller inputs")
-    address = raw.ctypes.data
+    address = data_of(raw)
     offset = -address % ALIGNMENT
     return np.ndarray(shape, dtype, raw, offset), address + offset
 

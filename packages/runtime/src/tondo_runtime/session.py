@@ -35,7 +35,7 @@ from tondo_runtime.pool import source_for
 from tondo_runtime.profile import CallBuffer, Profile
 from tondo_runtime.registry import get as get_function
 from tondo_runtime.slots import Slots
-from tondo_runtime.tensors import Array, is_array, is_plain
+from tondo_runtime.tensors import Array, data_of, is_array, is_plain
 
 if TYPE_CHECKING:
     from tondo_runtime.manifest import Manifest, TensorSpec
@@ -92,7 +92,8 @@ class Session:
         clock = self._code.address(CLOCK)
         self._clock = _python_clock if clock is None else ClockNs(clock)
         self._given = tuple(spec for spec in manifest.outputs if spec.slot is None)
-        self._finds = bool(manifest.numbers)
+        # Numbers alone (trips of loops) stay in the frame: nobody asks for them after the call.
+        self._finds = manifest.slots > 0 or any(spec.slot is not None for spec in manifest.outputs)
         self._scoped = bool(manifest.packed) or any(spec.object for spec in (*manifest.inputs, *manifest.outputs))
         self._parts = FrameParts(
             manifest.inputs,
@@ -213,7 +214,7 @@ class Session:
         plan, frame, arena = self._memory.acquire(tuple([array.shape for array in arrays]))
         try:
             for slot, array in zip(frame.inputs, arrays, strict=True):
-                slot.data = array.ctypes.data
+                slot.data = data_of(array)
             frame.workspace.data = arena.address
             if self._finds:
                 return self._execute_finding(plan, frame, arena, arrays, bound, profile)

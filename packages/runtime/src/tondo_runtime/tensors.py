@@ -148,6 +148,17 @@ def is_plain(array: Array) -> bool:
     return flags.c_contiguous and flags.aligned
 
 
+def data_of(array: Array) -> int:
+    """Return the address of the first element of a row-major array.
+
+    It is what ``array.ctypes.data`` is, in a quarter of the time for an array that can be written and is of a type of
+    numpy's own: calls of small models consist of little else.
+    """
+    if array.size and array.flags.writeable and array.dtype.isbuiltin == 1:
+        return ctypes.addressof(ctypes.c_char.from_buffer(cast("bytearray", array)))
+    return array.ctypes.data
+
+
 def view_array(array: Array) -> TensorView:
     """Return a view of a numpy array of any strides.
 
