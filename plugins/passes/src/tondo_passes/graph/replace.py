@@ -112,7 +112,7 @@ class Replace:
         if not worker.count and not self.optional:
             fail(
                 "TND-C007",
-                f"no call is {self._wanted()}",
+                f"no call fits: {self._wanted()}",
                 notes=[f"calls of the module: {_listing(module)}"],
                 help="'tondo inspect MODEL --after PASS' shows the module; optional: true allows that there is none",
             )
@@ -124,11 +124,11 @@ class Replace:
 
     def _wanted(self) -> str:
         if isinstance(self.sought, GraphFunction):
-            return "part of what the pattern describes"
+            return "what the pattern describes"
         names = ("operator", "function", "packed", "source", "kind", "min_flops", "max_flops")
         said = [f"{name} {getattr(self, name)!r}" for name in names if getattr(self, name)]
         said += ["what the pattern computes"] if self.pattern else []
-        return " with ".join(said)
+        return ", ".join(said)
 
     @cached_property
     def condition(self) -> Condition:
