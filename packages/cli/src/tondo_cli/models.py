@@ -13,7 +13,7 @@ import tondo_runtime
 from tondo import compile
 from tondo.diagnostics import fail
 from tondo.driver import Model, PipelineFile, Plan, Tools, config_of, make_plan
-from tondo.plugin import Extensions, collect
+from tondo.plugin import Extensions, check_lock, collect, read_lock
 from tondo_cli.inputs import Array, parse_shapes
 from tondo_runtime import Profile, TensorSpec
 
@@ -50,7 +50,9 @@ class Choice:
     numerics: str | None = None
     shapes: Sequence[str] = ()
     plugins: str = ""
+    locked: Path | None = None
     extensions: Extensions | None = field(default=None)
+    ops: Sequence[str] = ()
 
     def file(self) -> PipelineFile:
         """Return the pipeline file with the shapes of the command line laid over it."""
@@ -64,11 +66,16 @@ class Choice:
 
     def collected(self) -> Extensions:
         """Return what the chosen plugins bring."""
-        return self.extensions or collect(self.plugins)
+        if self.extensions is not None:
+            return self.extensions
+        extensions = collect(self.plugins)
+        if self.locked is not None:
+            check_lock(read_lock(self.locked), extensions, str(self.locked))
+        return extensions
 
     def plan(self, model: Path | None) -> Plan:
         """Return what compiling ``model`` would do."""
-        return make_plan(model, self.target, self.threads, self.numerics, self.file(), self.collected())
+        return make_plan(model, self.target, self.threads, self.numerics, self.file(), self.collected(), self.ops)
 
     def compile(self, model: Path | None, tools: Tools) -> Model:
         """Return the compiled ``model``, or the one that the pipeline file names if None."""
@@ -78,6 +85,7 @@ class Choice:
             threads=self.threads,
             numerics=self.numerics,
             config=self.file(),
+            ops=self.ops,
             extensions=self.collected(),
             tools=tools,
         )
@@ -92,6 +100,7 @@ class Choice:
             return self.compile(model, tools)
         given = {"--config": self.config, "--target": self.target, "--numerics": self.numerics}
         useless = [option for option, value in given.items() if value is not None]
+        useless += ["--ops"] if self.ops else []
         if useless:
             fail(
                 "TND-U005",

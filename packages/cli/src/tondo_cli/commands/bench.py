@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from tondo_cli.options import Config, Debug, Inputs, Json, Model, Numerics, Plugins, Seed, Shapes, Target, Threads
+from tondo_cli.options import (
+    Config,
+    Debug,
+    Inputs,
+    Json,
+    Locked,
+    Model,
+    Numerics,
+    Ops,
+    Plugins,
+    Seed,
+    Shapes,
+    Target,
+    Threads,
+)
 
 app = typer.Typer()
 
@@ -35,7 +49,9 @@ def bench(
     target: Target = None,
     threads: Threads = None,
     numerics: Numerics = None,
+    ops: Ops = None,
     plugins: Plugins = "",
+    locked: Locked = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -45,6 +61,6 @@ def bench(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins)
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
     race = Race(runs, warmup, against or (), reference, input or (), seed)
     bench_model(model, choice, race, Output(json=json))

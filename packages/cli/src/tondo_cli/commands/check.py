@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tondo_cli.options import Config, Debug, Json, Model, Plugins, Shapes, Target
+from tondo_cli.options import Config, Debug, Json, Locked, Model, Ops, Plugins, Shapes, Target
 
 app = typer.Typer()
 
@@ -15,7 +15,9 @@ def check(
     config: Config = None,
     target: Target = None,
     shape: Shapes = None,
+    ops: Ops = None,
     plugins: Plugins = "",
+    locked: Locked = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -25,6 +27,6 @@ def check(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, None, None, shape or (), plugins)
+    choice = Choice(config, target, None, None, shape or (), plugins, locked, ops=ops or ())
     if not check_model(model, choice, Output(json=json)):
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tondo_cli.options import Config, Debug, Json, Numerics, Plugins, Shapes, Target, Threads
+from tondo_cli.options import Config, Debug, Json, Locked, Numerics, Ops, Plugins, Shapes, Target, Threads
 
 app = typer.Typer()
 
@@ -32,7 +32,9 @@ def compile(
     dump: Annotated[
         Path | None, typer.Option("--dump", metavar="FOLDER", help="Write the module before and after each pass.")
     ] = None,
+    ops: Ops = None,
     plugins: Plugins = "",
+    locked: Locked = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -42,5 +44,5 @@ def compile(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins)
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
     compile_model(model, choice, Wish(output, timings, trace, dump), Output(json=json))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tondo_cli.options import Config, Debug, Json, Model, Numerics, Plugins, Shapes, Target, Threads
+from tondo_cli.options import Config, Debug, Json, Locked, Model, Numerics, Ops, Plugins, Shapes, Target, Threads
 
 app = typer.Typer()
 
@@ -30,7 +30,9 @@ def inspect(
     threads: Threads = None,
     numerics: Numerics = None,
     shape: Shapes = None,
+    ops: Ops = None,
     plugins: Plugins = "",
+    locked: Locked = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -40,5 +42,5 @@ def inspect(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins)
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
     inspect_model(model, choice, after, function, Output(json=json))

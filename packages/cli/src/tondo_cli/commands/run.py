@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from tondo_cli.options import Config, Debug, Inputs, Json, Model, Numerics, Plugins, Seed, Shapes, Target, Threads
+from tondo_cli.options import (
+    Config,
+    Debug,
+    Inputs,
+    Json,
+    Locked,
+    Model,
+    Numerics,
+    Ops,
+    Plugins,
+    Seed,
+    Shapes,
+    Target,
+    Threads,
+)
 
 app = typer.Typer()
 
@@ -29,7 +43,9 @@ def run(
     trace: Annotated[
         Path | None, typer.Option("--trace", metavar="FILE.json", help="Write a trace for chrome://tracing.")
     ] = None,
+    ops: Ops = None,
     plugins: Plugins = "",
+    locked: Locked = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -39,5 +55,5 @@ def run(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins)
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
     run_model(model, choice, Call(input or (), seed, output, profile, trace), Output(json=json))
