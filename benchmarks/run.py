@@ -28,7 +28,7 @@ from tondo_bench.engines import ENGINES  # noqa: E402
 from tondo_bench.process import WorkerError  # noqa: E402
 from tondo_bench.roofline import judge  # noqa: E402
 from tondo_bench.summary import Summary, summarize  # noqa: E402
-from tondo_bench.zoo import Case, Prepared, choose, prepare, tiny  # noqa: E402
+from tondo_bench.zoo import CASES, LOOPS, Case, Prepared, choose, prepare, tiny  # noqa: E402
 
 _SHOWN_KERNELS = 15
 _HANDWRITTEN = "handwritten"
@@ -54,6 +54,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--torch", metavar="FILE", help="Python file with the torch modules of the exports, for inductor")
     add("--python", action="append", default=[], metavar="ENGINE=PATH", help="interpreter of an engine; repeatable")
     add("--cpus", help="processors to use, separated by commas (default: the first ones allowed)")
+    add("--loops", action="store_true", help="recurrent layers and decoders with loops instead of the networks")
     add("--no-latency", dest="latency", action="store_false", help="leave out the comparison of engines")
     add("--roofline", action="store_true", help="each kernel against the measured peaks, one core")
     add("--micro", action="store_true", help="cost of a parallel region and of a call, on an idle and a busy machine")
@@ -112,7 +113,7 @@ class Run:
         report.show(self.console, *(f"without {name}: {reason[-200:]}" for name, reason in self.missing.items()))
         if OURS in self.missing:
             raise SystemExit(1)
-        cases, self.skipped = choose(self.options.only, self.options.models)
+        cases, self.skipped = choose(self.options.only, self.options.models, LOOPS if self.options.loops else CASES)
         report.show(self.console, *(f"skipped {name}: {reason}" for name, reason in self.skipped.items()))
         if self.options.latency or self.options.roofline:
             for case in cases:

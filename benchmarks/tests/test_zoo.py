@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from tondo_bench.zoo import CASES, choose, make_feed
+from tondo_bench.zoo import CASES, LOOPS, choose, make_feed
 
 
 def model(**inputs):
@@ -28,8 +28,9 @@ def test_exports_are_found(tmp_path):
 
 
 def test_names_are_unique():
-    names = [case.name for case in CASES]
-    assert len(names) == len(set(names)) == 15
+    for cases, count in ((CASES, 15), (LOOPS, 19)):
+        names = [case.name for case in cases]
+        assert len(names) == len(set(names)) == count
 
 
 def test_inputs_of_a_decoder():

@@ -1,14 +1,15 @@
 """The models that are measured, and their inputs.
 
 Nine classifiers whose graphs the ``onnx`` package carries get seeded random weights; the others are exports that the
-user names a folder of (``NAME/model.onnx``). Inputs are made here from the model's signature, seeded, so a run needs
-nothing but the files.
+user names a folder of (``NAME/model.onnx``). Models of loops are a section of their own. Inputs are made here from the
+model's signature, seeded, so a run needs nothing but the files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from networks import LIGHT_MODELS, light_model, picture
+from tondo_bench.loops import decoder, recurrent
 
 Array = npt.NDArray[np.generic]
 
@@ -33,12 +35,14 @@ class Case:
         sizes: symbolic dimension of the export to its size; dimensions that are not named are derived.
         light: name among :data:`networks.LIGHT_MODELS`, None for an export.
         export: folder of the export, None for a light model.
+        build: makes the model; None for one that is read.
     """
 
     name: str
     sizes: Mapping[str, int]
     light: str | None = None
     export: str | None = None
+    build: Callable[[], onnx.ModelProto] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +65,38 @@ CASES = (
 )
 
 
-def choose(only: list[str], models: Path | None) -> tuple[list[Case], dict[str, str]]:
+def _layer(kind: str, steps: int, batch: int, hidden: int, *, both: bool = False) -> Case:
+    name = f"{kind.lower()}_{steps}x{batch}x{hidden}{'_both' if both else ''}"
+    return Case(name, {}, build=partial(recurrent, kind, steps, batch, hidden, both=both))
+
+
+def _decoder(cell: str, limit: int, batch: int, hidden: int) -> Case:
+    name = f"decoder_{cell}_{limit}x{batch}x{hidden}"
+    return Case(name, {}, build=partial(decoder, cell, limit, batch, hidden))
+
+
+LOOPS = (
+    *(
+        _layer(kind, *sizes)
+        for kind in ("LSTM", "GRU")
+        for sizes in ((16, 1, 64), (128, 1, 128), (64, 1, 256), (64, 8, 256), (128, 4, 256), (16, 1, 512))
+    ),
+    *(_layer(kind, 64, 4, 128, both=True) for kind in ("LSTM", "GRU")),
+    _layer("RNN", 64, 1, 256),
+    *(_decoder(cell, *sizes) for cell in ("lstm", "attention") for sizes in ((64, 1, 256), (32, 4, 256))),
+)
+"""Names of layers tell steps, batch and hidden size; those of decoders tokens, batch and hidden size."""
+
+
+def choose(only: list[str], models: Path | None, cases: Sequence[Case] = CASES) -> tuple[list[Case], dict[str, str]]:
     """Return the cases to run and, for each one left out that was not deselected, why.
 
     Args:
         only: names, or parts of names; all if empty.
         models: folder of the exports.
+        cases: all that may be chosen.
     """
-    chosen = [case for case in CASES if not only or any(word in case.name for word in only)]
+    chosen = [case for case in cases if not only or any(word in case.name for word in only)]
     skipped: dict[str, str] = {}
     for case in chosen:
         if case.export is None:
@@ -86,6 +114,9 @@ def prepare(case: Case, models: Path | None, folder: Path, seed: int = 0) -> Pre
     if case.light is not None:
         path = folder / "model.onnx"
         onnx.save(light_model(case.light, seed), path, save_as_external_data=True, location="model.onnx.data")
+    elif case.build is not None:
+        path = folder / "model.onnx"
+        onnx.save(case.build(), path)
     elif models is not None and case.export is not None:
         path = models / case.export / "model.onnx"
     else:
