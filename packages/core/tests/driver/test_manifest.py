@@ -30,7 +30,8 @@ TARGET = parse_target("cpu=generic", BASELINE_PROVIDERS)
 
 def lowered(**changes):
     attrs = Attrs(
-        symbols=("batch", {"name": "m", "min": 2}),
+        symbols=("batch", "m"),
+        dimensions={"m": (2, None)},
         inputs=({"name": "x", "dtype": FLOAT32, "shape": (N, Var("m"))},),
         outputs=({"name": "y", "dtype": "bfloat16", "shape": (N * 2 + 1,)},),
         constants=("w", "b"),
@@ -50,9 +51,9 @@ def test_the_signature_is_read_from_the_attributes():
     assert signature.workspace == DimTree("mul", "batch", 64)
 
 
-def test_symbols_have_the_larger_of_both_lower_bounds_and_an_upper_one():
-    symbols = signature_of(lowered(), {"batch": (4, None), "m": (1, 7), "other": (9, 9)}).symbols
-    assert [(symbol.name, symbol.minimum, symbol.maximum) for symbol in symbols] == [("batch", 4, None), ("m", 2, 7)]
+def test_symbols_have_the_bounds_of_the_module_else_those_that_are_given():
+    symbols = signature_of(lowered(), {"batch": (4, 7), "m": (1, 7), "other": (9, 9)}).symbols
+    assert [(symbol.name, symbol.minimum, symbol.maximum) for symbol in symbols] == [("batch", 4, 7), ("m", 2, None)]
 
 
 def test_the_manifest_is_one_that_the_runtime_reads():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from tondo.arith import Analyzer
+from tondo.arith import Analyzer, size_analyzer
 from tondo.ir import (
     Allocate,
     Binary,
@@ -173,11 +173,8 @@ def with_body(function: TensorFunction, body: Stmt) -> TensorFunction:
 
 
 def analyzer_for(function: TensorFunction, place: Place | None = None) -> Analyzer:
-    """Return what is known at ``place``: dimensions are at least one, assumptions hold, loops have their ranges."""
-    analyzer = Analyzer()
-    for var in function.scalars:
-        if var.dtype.is_integer:
-            analyzer = analyzer.assume(var >= 1)
+    """Return what is known at ``place``: dimensions have their bounds, assumptions hold, loops have their ranges."""
+    analyzer = size_analyzer(function)
     for condition in assumptions(function):
         analyzer = analyzer.assume(condition)
     if place is None:

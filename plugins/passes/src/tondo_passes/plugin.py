@@ -32,6 +32,7 @@ from tondo_passes.graph.split_constant_stages import SplitConstantStages
 from tondo_passes.host.lower import LowerHost
 from tondo_passes.host.plan_memory import PlanMemory
 from tondo_passes.tensor import CompactBuffers, Flatten, LiftWorkspace, LowerBlocks, Simplify, Vectorize
+from tondo_passes.tensor.bound_sizes import BoundSizes
 from tondo_passes.tensor.schedule import ScheduleFunctions
 
 TONDO_PLUGIN = PluginInfo("passes", min_core="0.1")
@@ -69,6 +70,7 @@ CPU = Pipeline(
             "graph.fuse",
             "graph.join",
             "graph.dead_code",
+            "tensor.bound_sizes",
             "tensor.schedule",
             "tensor.lower_blocks",
             "tensor.simplify",
@@ -91,6 +93,7 @@ def register_passes() -> Sequence[type[Pass]]:
     return [
         AbsorbCopies,
         AliasViews,
+        BoundSizes,
         CommonSubexpressions,
         CompactBuffers,
         DeadCode,

@@ -10,9 +10,21 @@ from tondo.arith.analyzer import Analyzer, RangeLike, affine
 from tondo.arith.interval import EVERYTHING, Interval
 from tondo.arith.itermap import IterationMap, IterSplit, IterSum, iteration_map
 from tondo.arith.project import project
+from tondo.arith.sizes import (
+    BOUNDS,
+    DIMENSIONS,
+    USUAL,
+    bounds_attribute,
+    dimension_bounds,
+    size_analyzer,
+    size_bounds,
+)
 
 __all__ = [
+    "BOUNDS",
+    "DIMENSIONS",
     "EVERYTHING",
+    "USUAL",
     "Affine",
     "Analyzer",
     "Interval",
@@ -21,6 +33,10 @@ __all__ = [
     "IterationMap",
     "RangeLike",
     "affine",
+    "bounds_attribute",
+    "dimension_bounds",
     "iteration_map",
     "project",
+    "size_analyzer",
+    "size_bounds",
 ]

@@ -126,8 +126,8 @@ class DimensionConfig(BaseModel):
 
     model_config = _STRICT
 
-    min: Annotated[int, Field(ge=0, le=MAX_DIM)] = 1
-    """Smallest size."""
+    min: Annotated[int, Field(ge=0, le=MAX_DIM)] | None = None
+    """Smallest size; 0 if left out, where the model permits that, else 1."""
     max: Annotated[int, Field(ge=0, le=MAX_DIM)] | None = None
     """Largest size; unbounded if left out."""
     prefer: Annotated[list[Annotated[int, Field(ge=1, le=MAX_DIM)]], Field(max_length=MAX_PREFERRED)] = Field(
@@ -142,11 +142,11 @@ class DimensionConfig(BaseModel):
 
     @model_validator(mode="after")
     def _ordered(self) -> DimensionConfig:
-        if self.max is not None and self.max < self.min:
+        if self.max is not None and self.min is not None and self.max < self.min:
             msg = f"should have max >= min, not {self.max} < {self.min}"
             raise ValueError(msg)
         for size in self.prefer:
-            if size < self.min or (self.max is not None and size > self.max):
+            if (self.min is not None and size < self.min) or (self.max is not None and size > self.max):
                 msg = f"should prefer sizes between min and max, not {size}"
                 raise ValueError(msg)
         if len(set(self.prefer)) != len(self.prefer):

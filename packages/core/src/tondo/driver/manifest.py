@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
+from tondo.arith import USUAL, Interval, dimension_bounds
 from tondo.diagnostics import fail
 from tondo.ir import Attrs, Binary, Const, DType, Expr, IRModule, TensorType, Var
 from tondo.passes import LibraryCode
@@ -45,7 +46,7 @@ Bounds = Mapping[str, tuple[int, int | None]]
 def signature_of(module: IRModule, bounds: Bounds | None = None) -> Signature:
     """Return the signature that the pipeline's last pass left in the attributes of ``module``.
 
-    The attributes are ``symbols`` (names, or mappings ``{name, min}``), ``inputs`` and ``outputs`` (mappings
+    The attributes are ``symbols`` (names), ``inputs`` and ``outputs`` (mappings
     ``{name, dtype, shape}``, and ``object`` for a handle of another value), ``constants`` (names of the module's
     constants in the order of the arguments) and ``workspace`` (bytes), and for a model that finds out dimensions in the
     call ``numbers`` (their names) and ``slots`` (how many there are). Shapes and bytes are expressions over the
@@ -62,8 +63,9 @@ def signature_of(module: IRModule, bounds: Bounds | None = None) -> Signature:
                 f"the module has no attribute '{name}' after the last pass",
                 help="end the pipeline with the passes that make the host function",
             )
+    known = dimension_bounds(module, bounds or {})
     return Signature(
-        tuple(_symbol(entry, bounds or {}) for entry in _items(attrs["symbols"])),
+        tuple(_symbol(_name(entry), known) for entry in _items(attrs["symbols"])),
         tuple(_tensor(entry) for entry in _items(attrs["inputs"])),
         tuple(_tensor(entry) for entry in _items(attrs["outputs"])),
         tuple(_name(entry) for entry in _items(attrs["constants"])),
@@ -88,7 +90,8 @@ def graph_signature(module: IRModule, bounds: Bounds | None = None) -> Signature
     results = [(getattr(atom, "name", "output"), atom.type) for atom in graph.results]
     outputs = _with_objects(_named(graph.attrs.get("output_names"), results), graph.attrs.get("output_objects"))
     symbols = dict.fromkeys(dim for spec in inputs for dim in spec.shape if isinstance(dim, str))
-    return Signature(tuple(_symbol(name, bounds or {}) for name in symbols), inputs, outputs, (), 0)
+    known = dimension_bounds(module, bounds or {})
+    return Signature(tuple(_symbol(name, known) for name in symbols), inputs, outputs, (), 0)
 
 
 def make_manifest(
@@ -156,10 +159,9 @@ def dim_of(value: object) -> Dim:
     return fail("TND-B001", f"the dimension {value!r} cannot be computed at run time")
 
 
-def _symbol(entry: object, bounds: Bounds) -> SymbolSpec:
-    name, low = (_name(entry["name"]), entry.get("min", 1)) if isinstance(entry, Attrs) else (_name(entry), 1)
-    smallest, largest = bounds.get(name, (1, None))
-    return SymbolSpec(name, max(low if isinstance(low, int) else 1, smallest), largest)
+def _symbol(name: str, bounds: Mapping[str, Interval]) -> SymbolSpec:
+    limits = bounds.get(name, USUAL)
+    return SymbolSpec(name, 0 if limits.low is None else limits.low, limits.high)
 
 
 def _tensor(entry: object) -> TensorSpec:

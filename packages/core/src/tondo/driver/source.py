@@ -146,5 +146,5 @@ def load_options(
 
 
 def dimensions_of(config: Config) -> dict[str, tuple[int, int | None]]:
-    """Return the bounds of symbolic dimensions, which are at least 1 where nothing is said; see also ``LoadOptions``."""
+    """Return the bounds of symbolic dimensions, which are at least 1 where nothing is said."""
     return {name: (1 if entry.min is None else entry.min, entry.max) for name, entry in config.dimensions.items()}

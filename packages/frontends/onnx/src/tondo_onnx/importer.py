@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
 
+from tondo.arith import DIMENSIONS, bounds_attribute
 from tondo.diagnostics import Span, TondoError, fail
 from tondo.ir import Attrs, IRModule
 from tondo.plugin import LoadOptions, OperatorUse
@@ -25,6 +26,7 @@ from tondo_onnx.build.dims import Dimensions
 from tondo_onnx.build.kinds import object_of
 from tondo_onnx.build.names import Names
 from tondo_onnx.build.values import Value
+from tondo_onnx.build.vanishing import require_sizes
 from tondo_onnx.converters.attached import attached_converters
 from tondo_onnx.converters.objects import object_converter
 from tondo_onnx.converters.objects.texts import text_constant, texts_of
@@ -127,7 +129,12 @@ class _Importer:
         attrs.update(_objects("input_objects", params.values()) | _objects("output_objects", outputs))
         main = self.builder.finish(list(params.values()), outputs, attrs)
         name = self.options.name or PurePath(self.place).stem.strip("<>") or "model"
-        return IRModule.of(main, constants=self.builder.constants, attrs=Attrs(name=name))
+        require_sizes(main, self.builder.dims, self.options.operators)
+        known = Attrs(name=name)
+        bounds = self.builder.dims.bounds()
+        if bounds:
+            known = known.with_(**{DIMENSIONS: bounds_attribute(bounds)})
+        return IRModule.of(main, constants=self.builder.constants, attrs=known)
 
     def convert(self) -> tuple[dict[str, Value], list[Value | None]]:
         """Convert all nodes; return the inputs by name, and the outputs (None: of an unsupported node)."""

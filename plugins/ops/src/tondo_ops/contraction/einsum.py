@@ -72,9 +72,12 @@ def _extents(call: OpCall, operands: Sequence[Sequence[str]]) -> dict[str, Expr]
     extents: dict[str, Expr] = {}
     for labels, arg in zip(operands, call.args, strict=True):
         for label, extent in zip(labels, arg.dims, strict=True):
-            joined = broadcast_dim(extents[label], extent) if label in extents else extent
+            known = extents.get(label, extent)
+            joined = broadcast_dim(known, extent)
             if joined is None:
                 refuse(call, f"label '{label}' has two different sizes")
+            if not is_const(known, 1) and not is_const(extent, 1):
+                call.take(known, extent)
             extents[label] = joined
     return extents
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from tondo.ir import FLOAT64, Expr, OpCall, Operator, TensorFunction, TensorType, const
-from tondo_ops.support.attributes import flag, number, refuse
-from tondo_ops.support.dims import broadcast_shapes, differ
+from tondo_ops.support.attributes import flag, number
 from tondo_ops.support.indices import at, broadcast_at
 from tondo_ops.support.stages import reduction
-from tondo_ops.support.typing import agree, count, one_dtype, start, want_numeric, want_rank, wide
+from tondo_ops.support.typing import agree, broadcast_to, count, one_dtype, start, want_numeric, want_rank, wide
 
 
 def _infer(call: OpCall) -> tuple[TensorType, ...]:
@@ -22,9 +21,8 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     agree(call, depth, depth_b, "columns of the first and rows of the second")
     shape = (rows, columns)
     if len(call.args) > 2:
-        joined = broadcast_shapes([shape, call.args[2].dims])
-        if joined is None or len(joined) != len(shape) or any(differ(x, y) for x, y in zip(joined, shape, strict=True)):
-            refuse(call, "the third argument does not broadcast to the shape of the product")
+        what = "the third argument does not broadcast to the shape of the product"
+        broadcast_to(call, call.args[2].dims, shape, what)
     return (TensorType(shape, dtype),)
 
 

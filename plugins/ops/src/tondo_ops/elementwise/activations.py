@@ -11,9 +11,8 @@ from tondo.ir import Expr, OpCall, Operator, TensorFunction, TensorType, const, 
 from tondo_ops.elementwise.build import in_float32, unary, variadic
 from tondo_ops.elementwise.unary import absolute
 from tondo_ops.support.attributes import choice, number, optional_number, refuse
-from tondo_ops.support.dims import differ
 from tondo_ops.support.indices import at, broadcast_at
-from tondo_ops.support.typing import broadcast, count, one_dtype, start, want_float, want_numeric
+from tondo_ops.support.typing import broadcast_to, count, one_dtype, start, want_float, want_numeric
 
 _SELU_ALPHA = 1.67326319217681884765625
 _SELU_GAMMA = 1.05070102214813232421875
@@ -99,9 +98,7 @@ def _infer_prelu(call: OpCall) -> tuple[TensorType, ...]:
     one_dtype(call)
     want_float(call, call.args[0])
     x = call.args[0]
-    shape = broadcast(call)
-    if len(shape) != x.rank or any(differ(a, b) for a, b in zip(shape, x.dims, strict=True)):
-        refuse(call, "the slope does not broadcast to the shape of the input")
+    broadcast_to(call, call.args[1].dims, x.dims, "the slope does not broadcast to the shape of the input")
     return (x,)
 
 

@@ -9,7 +9,7 @@ from tondo_ops.movement.layout import source_index
 from tondo_ops.support.attributes import axes_of, extents, integer, ints, optional_ints, refuse
 from tondo_ops.support.dims import ONE, differ, exact_quotient, product, text
 from tondo_ops.support.indices import at
-from tondo_ops.support.typing import count, start
+from tondo_ops.support.typing import agree, count, start
 
 Shape = Callable[[OpCall], tuple[Expr, ...]]
 
@@ -25,8 +25,10 @@ def _reshape(call: OpCall) -> tuple[Expr, ...]:
         if any(is_const(extent, 0) for extent in rest):
             refuse(call, "a size next to 0 cannot be computed")
         wanted[unknown[0]] = exact_quotient(x.dims, rest)
-    if differ(product(wanted), product(x.dims)):
-        refuse(call, f"{text(product(x.dims))} elements do not fill the shape [{', '.join(text(d) for d in wanted)}]")
+    have, filled = product(x.dims), product(wanted)
+    if differ(filled, have):
+        refuse(call, f"{text(have)} elements do not fill the shape [{', '.join(text(d) for d in wanted)}]")
+    call.take(have, filled)
     return tuple(wanted)
 
 
@@ -37,8 +39,7 @@ def _squeeze(call: OpCall) -> tuple[Expr, ...]:
         return tuple(extent for extent in x.dims if not is_const(extent, 1))
     axes = axes_of(call, wanted, x.rank)
     for axis in axes:
-        if differ(x.dims[axis], ONE):
-            refuse(call, f"dimension {axis} has size {text(x.dims[axis])}, not 1")
+        agree(call, x.dims[axis], ONE, f"dimension {axis} must be 1")
     return tuple(extent for axis, extent in enumerate(x.dims) if axis not in axes)
 
 

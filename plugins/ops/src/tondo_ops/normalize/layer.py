@@ -8,9 +8,8 @@ from tondo.ir import Buffer, Compute, Expr, OpCall, Operator, TensorFunction, Te
 from tondo_ops.normalize.moments import Element, centred, inverse_deviation, load, mean_stage
 from tondo_ops.reduction.axes import Axes
 from tondo_ops.support.attributes import axis_of, number, refuse
-from tondo_ops.support.dims import broadcast_shapes, differ
 from tondo_ops.support.indices import at, broadcast_at
-from tondo_ops.support.typing import count, start, want_float, wide
+from tondo_ops.support.typing import broadcast_to, count, start, want_float, wide
 
 
 def _infer(call: OpCall) -> tuple[TensorType, ...]:
@@ -22,9 +21,7 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
         refuse(call, "needs at least one dimension")
     axis_of(call, x.rank, default=-1)
     for arg in call.args[1:]:
-        shape = broadcast_shapes([x.dims, arg.dims])
-        if shape is None or len(shape) != x.rank or any(differ(a, b) for a, b in zip(shape, x.dims, strict=True)):
-            refuse(call, "scale and bias must broadcast to the shape of the input")
+        broadcast_to(call, arg.dims, x.dims, "scale and bias must broadcast to the shape of the input")
     return (x,)
 
 

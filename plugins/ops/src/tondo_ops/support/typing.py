@@ -82,11 +82,24 @@ def broadcast(call: OpCall, shapes: Sequence[Sequence[Expr]] | None = None) -> t
     if result is None:
         listing = " and ".join(f"[{', '.join(text(extent) for extent in shape)}]" for shape in wanted)
         refuse(call, f"shapes {listing} cannot be broadcast")
-    for arg in call.args if shapes is None else ():
-        for extent, size in zip(reversed(arg.dims), reversed(result), strict=False):
-            if not is_const(extent, 1):
-                call.take(extent, size)
+    for shape in wanted:
+        _take(call, shape, result)
     return result
+
+
+def broadcast_to(call: OpCall, shape: Sequence[Expr], wanted: Sequence[Expr], what: str) -> None:
+    """Refuse ``shape`` if it does not broadcast to ``wanted``."""
+    joined = broadcast_shapes([wanted, shape])
+    if joined is None or len(joined) != len(wanted) or any(differ(a, b) for a, b in zip(joined, wanted, strict=True)):
+        refuse(call, what)
+    _take(call, shape, wanted)
+
+
+def _take(call: OpCall, shape: Sequence[Expr], result: Sequence[Expr]) -> None:
+    """Note that the dimensions of ``shape`` which are not 1 are taken to be those of ``result``."""
+    for extent, size in zip(reversed(shape), reversed(result), strict=False):
+        if not is_const(extent, 1):
+            call.take(extent, size)
 
 
 def start(call: OpCall, *names: str) -> tuple[Compute, list[Buffer]]:

@@ -138,8 +138,8 @@ class Lowering(Emitter):
         return self._unless_empty(binding, stmt)
 
     def _unless_empty(self, binding: Binding, stmt: Stmt) -> Stmt:
-        """Skip a call whose results have no elements, where contents decide that."""
-        if not any(var.name in self.cells for result in binding.vars for var in variables(result.type)):
+        """Skip a call whose results have no elements, where contents or sizes that may be 0 decide that."""
+        if not any(self.may_vanish(var) for result in binding.vars for var in variables(result.type)):
             return stmt
         some: Expr | None = None
         for result in binding.vars:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tondo.arith import USUAL
 from tondo.diagnostics import fail
 from tondo.ir import (
     Atom,
@@ -29,18 +30,30 @@ from tondo_passes.host.places import Named, Place, Scope, Slot, within
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tondo.arith import Interval
     from tondo_passes.graph.names import NameSupply
 
 
 class Emitter:
     """What the lowering of all functions of one host function shares."""
 
-    def __init__(self, module: IRModule, fresh: NameSupply, numbers: Buffer, cells: Mapping[str, int]) -> None:
-        """``numbers`` is where the dimensions that the call finds out are written, ``cells`` their positions."""
+    def __init__(
+        self,
+        module: IRModule,
+        fresh: NameSupply,
+        numbers: Buffer,
+        cells: Mapping[str, int],
+        dims: Mapping[str, Interval] | None = None,
+    ) -> None:
+        """``numbers`` is where the dimensions that the call finds out are written, ``cells`` their positions.
+
+        ``dims`` are the bounds of dimensions, where they are not the usual ones.
+        """
         self.module = module
         self.fresh = fresh
         self._numbers = numbers
         self.cells = cells
+        self._dims = dims or {}
         self._loads: dict[Var, Expr] = {Var(name): self.cell(name) for name in cells}
         self._buffers: dict[Atom, Buffer] = {}
         self._made: dict[str, TensorFunction] = {}
@@ -59,6 +72,10 @@ class Emitter:
     def set_cell(self, name: str, value: Expr) -> Stmt:
         """Return the statement that writes the number ``name``; ``value`` is an expression of the host."""
         return Store(self._numbers, (Const(self.cells[name]),), value)
+
+    def may_vanish(self, var: Var) -> bool:
+        """Whether a size with the dimension ``var`` may be 0: contents decide it, or it may be 0 itself."""
+        return var.name in self.cells or self._dims.get(var.name, USUAL).low == 0
 
     def here(self, value: Expr) -> Expr:
         """Return an expression of dimensions as the host computes it."""

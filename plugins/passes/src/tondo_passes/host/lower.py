@@ -29,6 +29,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from tondo.arith import BOUNDS, USUAL, bounds_attribute, dimension_bounds
 from tondo.diagnostics import fail
 from tondo.ir import (
     CONSTANT,
@@ -58,8 +59,9 @@ from tondo_passes.host.places import Memory, Place, Scope, Slot
 from tondo_passes.host.plan_memory import callee_of, symbols_of, trips_name, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from tondo.arith import Interval
     from tondo.passes import PassContext
 
 
@@ -73,18 +75,18 @@ class LowerHost:
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with ``main`` as an exported tensor function and its signature in the attributes."""
-        del context
         if "main" not in module.functions:
             fail("TND-B004", "the module has no function 'main'", help="name the entry function 'main'")
         module = prune(module)
-        return _Host(module, module.graph("main")).lowered()
+        return _Host(module, module.graph("main"), dimension_bounds(module, context.dimensions)).lowered()
 
 
 class _Host:
     """The lowering of the entry function."""
 
-    def __init__(self, module: IRModule, graph: GraphFunction) -> None:
+    def __init__(self, module: IRModule, graph: GraphFunction, dims: Mapping[str, Interval]) -> None:
         self._module = module
+        self._dims = dims
         self._graph = graph
         self._symbols = symbols_of(graph)
         self._fresh = NameSupply([*module.functions, *(var.name for var in self._symbols)])
@@ -103,7 +105,8 @@ class _Host:
         self._numbers = Buffer(self._fresh("numbers"), (Const(len(self._cells)),), INT64)
 
     def lowered(self) -> IRModule:
-        lowering = Lowering(self._module, self._fresh, self._numbers, {name: i for i, name in enumerate(self._cells)})
+        cells = {name: i for i, name in enumerate(self._cells)}
+        lowering = Lowering(self._module, self._fresh, self._numbers, cells, self._dims)
         scope = Scope(self._graph, self._memory, Place(self._arena))
         for atom, buffer in [*zip(self._graph.params, self._inputs, strict=True), *self._constants.items()]:
             lowering.own(scope, atom, buffer)
@@ -128,12 +131,17 @@ class _Host:
             params,
             seq(*steps) if steps else Seq(()),
             len(self._outputs) + len(numbers) + 1,
-            Attrs(kind="host", exported=True),
+            self._attrs(),
             self._graph.span,
         )
         kept = [function for function in self._module.functions.values() if isinstance(function, TensorFunction)]
         module = IRModule.of(*kept, *lowering.made, host, constants=self._module.constants, attrs=self._module.attrs)
         return module.with_attrs(Attrs({**module.attrs, **self._interface()}))
+
+    def _attrs(self) -> Attrs:
+        known = {var.name: self._dims[var.name] for var in self._symbols if self._dims.get(var.name, USUAL) != USUAL}
+        attrs = Attrs(kind="host", exported=True)
+        return attrs.with_(**{BOUNDS: bounds_attribute(known)}) if known else attrs
 
     def _interface(self) -> Attrs:
         inputs = self._names("input_names", [param.name for param in self._graph.params])

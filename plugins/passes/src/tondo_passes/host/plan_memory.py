@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from tondo.arith import Analyzer
+from tondo.arith import Analyzer, dimension_bounds
 from tondo.diagnostics import fail
 from tondo.ir import (
     Attrs,
@@ -69,7 +69,7 @@ class PlanMemory:
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with the attribute ``memory`` on its graph functions."""
-        lows = {name: low for name, (low, _) in context.dimensions.items()}
+        lows = {name: limits.low or 0 for name, limits in dimension_bounds(module, context.dimensions).items()}
         planner = _Planner(module, lows)
         for function in module.graph_functions():
             if function.attrs.get("inner") is not True:

@@ -24,7 +24,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tondo.arith import Analyzer, Interval
+from tondo.arith import Analyzer, size_analyzer
 from tondo.diagnostics import TondoError
 from tondo.ir import (
     Attrs,
@@ -66,9 +66,10 @@ class LowerBlocks(TensorPass):
 
 def _started(function: TensorFunction) -> TensorFunction:
     """Return ``function`` with the inits of reductions over what may be nothing before their loops."""
+    known = size_analyzer(function)
     for block in [item for item in walk(function.body) if isinstance(item, Block)]:
         reduced = [it for it in block.iters if it.kind == "reduction"]
-        if block.init is None or all(_is_positive(it.extent) for it in reduced):
+        if block.init is None or all(_is_positive(it.extent, known) for it in reduced):
             continue
         loops = block_place(function, block.name, "lower_blocks").loops
         outer = next((loop for loop in loops if any(uses(it.binding, loop.var) for it in reduced)), None)
@@ -78,11 +79,10 @@ def _started(function: TensorFunction) -> TensorFunction:
     return function
 
 
-def _is_positive(extent: Expr) -> bool:
-    """Whether ``extent`` is at least 1 for all dimensions, each of which is."""
+def _is_positive(extent: Expr, known: Analyzer) -> bool:
+    """Whether ``extent`` is at least 1 for all sizes that dimensions may have."""
     if isinstance(extent, Const):
         return int(extent.value) > 0
-    known = Analyzer({item: Interval(1, None) for item in walk(extent) if isinstance(item, Var)})
     low = known.bounds(extent).low
     return low is not None and low >= 1
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tondo.arith import Analyzer
+from tondo.arith import Analyzer, size_analyzer
 from tondo.ir import Const, For, TensorFunction
 
 
 @dataclass(frozen=True, slots=True)
 class LoopRanges:
-    """An analyzer that knows the dimensions (at least 1) and the loops around the current place."""
+    """An analyzer that knows the bounds of dimensions and the loops around the current place."""
 
     analyzer: Analyzer
 
     @staticmethod
     def of(function: TensorFunction) -> LoopRanges:
         """Return what is known at the top of ``function``."""
-        analyzer = Analyzer()
-        for var in function.scalars:
-            if var.dtype.is_integer:
-                analyzer = analyzer.assume(var >= 1)
-        return LoopRanges(analyzer)
+        return LoopRanges(size_analyzer(function))
 
     def enter(self, loop: For) -> LoopRanges:
         """Return what is known inside ``loop``."""

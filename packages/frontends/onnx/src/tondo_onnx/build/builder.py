@@ -163,15 +163,18 @@ class Builder:
         while True:
             taken: list[tuple[Expr, Expr]] = []
             types = operator.infer(OpCall(operator.name, tuple(arg.type for arg in args), attrs, taken))
-            matched = self._matched(args, taken, checked)
+            matched = self._matched(operator.name, args, taken, checked)
             if matched is None:
                 return args, types
             args = matched
 
     def _matched(
-        self, args: Sequence[Value], taken: Sequence[tuple[Expr, Expr]], checked: set[frozenset[Expr]]
+        self, op: str, args: Sequence[Value], taken: Sequence[tuple[Expr, Expr]], checked: set[frozenset[Expr]]
     ) -> list[Value] | None:
-        """Return ``args`` with the first pair of ``taken`` compared that neither is proven nor ``checked``, or None."""
+        """Return ``args`` with the first pair of ``taken`` compared that neither is proven nor ``checked``, or None.
+
+        What ``reshape`` takes to be equal are numbers of elements, which no argument has as a dimension.
+        """
         for a, b in taken:
             if frozenset((a, b)) in checked or self.dims.same(a, b):
                 continue
@@ -181,7 +184,14 @@ class Builder:
                     if size in arg.dims:
                         shape = [wanted if dim == size else dim for dim in arg.dims]
                         return [*args[:position], self.match(arg, shape), *args[position + 1 :]]
+            if op == "reshape":
+                return [self._with_count(args[0], b)]
         return None
+
+    def _with_count(self, value: Value, count: Expr) -> Value:
+        """Return the elements of ``value`` in one axis, whose length is compared with ``count`` in the call."""
+        (flat,) = self.call("reshape", (value,), {"shape": (self.dims.product(value.dims),)})
+        return self.match(flat, (count,))
 
     def _evaluate(self, op: str, args: Sequence[Value], attrs: Attrs, type: TensorType) -> Value | None:
         if op not in EVALUATORS:

@@ -1,18 +1,21 @@
 """Dimensions: the symbols of a model, what is known about them, and exact arithmetic on sizes.
 
-A symbolic dimension is at least 1 unless the user says otherwise.
+A symbolic dimension has the bounds that the user gives it. Where nothing is said about its smallest size, 0 is allowed
+as long as nothing hangs on its being at least 1: forms and proofs are those of sizes from 1 on, and a dimension for
+which they would be others if it were 0 is at least 1 from then on (:meth:`Dimensions.require`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tondo.arith import Analyzer, Interval
-from tondo.ir import BOOL, Binary, Const, Expr, ExprLike, Var, as_expr, floordiv, is_const
+from tondo.arith import USUAL, Analyzer, Interval
+from tondo.ir import BOOL, Binary, Const, Expr, ExprLike, Var, as_expr, floordiv, is_const, walk
 
 ONE = Const(1)
+TRUE = Const(True, BOOL)
 
 
 @dataclass(slots=True)
@@ -26,24 +29,28 @@ class _Factors:
 class Dimensions:
     """The symbols of one model with their bounds; simplification and proofs under these bounds."""
 
-    def __init__(self, bounds: Mapping[str, tuple[int, int | None]] | None = None) -> None:
-        """Know ``bounds`` of symbols that may come; ``(low, high)``, high None: unbounded."""
+    def __init__(self, bounds: Mapping[str, tuple[int | None, int | None]] | None = None) -> None:
+        """Know ``bounds`` of symbols that may come; ``(low, high)``, None: nothing is said."""
         self._bounds = dict(bounds or {})
         self._unused = dict.fromkeys(self._bounds)
         self._vars: dict[str, Var] = {}
         self.unknowns: list[str] = []
         self._analyzer = Analyzer()
+        self._vanishing: dict[Var, None] = {}
+        self._loose = Analyzer()
 
     def symbol(self, name: str) -> Expr:
         """Return the dimension ``name``; a constant if its bounds leave one value only."""
         self._unused.pop(name, None)
-        low, high = self._bounds.get(name, (1, None))
-        if low == high:
-            return Const(low)
+        low, high = self._bounds.get(name, (None, None))
+        if high is not None and high == (low or 0):
+            return Const(high)
         if name not in self._vars:
             self._vars[name] = Var(name)
-            limits = {var: self._interval(key) for key, var in self._vars.items()}
-            self._analyzer = Analyzer(limits)
+            if low is None:
+                self._vanishing[self._vars[name]] = None
+            self._analyzer = Analyzer({var: self._interval(key) for key, var in self._vars.items()})
+            self._loose = self._loosened(self._vanishing)
         return self._vars[name]
 
     def unknown(self, name: str) -> Expr:
@@ -62,22 +69,72 @@ class Dimensions:
         return name in self._vars
 
     def _interval(self, name: str) -> Interval:
-        low, high = self._bounds.get(name, (1, None))
-        return Interval(low, high)
+        low, high = self._bounds.get(name, (None, None))
+        return Interval(1 if low is None else low, high)
+
+    def _loosened(self, vanishing: Collection[Var]) -> Analyzer:
+        """Return the analyzer for which the dimensions ``vanishing`` may be 0."""
+        known = {var: self._interval(name) for name, var in self._vars.items()}
+        return Analyzer({var: Interval(0, each.high) if var in vanishing else each for var, each in known.items()})
+
+    # -- sizes that may be 0
+
+    @property
+    def vanishing(self) -> tuple[Var, ...]:
+        """Dimensions that may be 0 as far as is known, though nothing was said about their smallest size."""
+        return tuple(self._vanishing)
+
+    def bounds(self) -> dict[str, Interval]:
+        """Return the bounds of the dimensions that have others than the usual ones."""
+        unknown = set(self.unknowns)
+        found = {name: self._interval(name) for name in self._vars if name not in unknown}
+        found.update({var.name: Interval(0, found[var.name].high) for var in self._vanishing})
+        return {name: limits for name, limits in found.items() if limits != USUAL}
+
+    def require(self, variables: Iterable[Var]) -> None:
+        """Take ``variables`` to be at least 1 from here on, where nothing else is said about them."""
+        for var in variables:
+            self._vanishing.pop(var, None)
+        self._loose = self._loosened(self._vanishing)
+
+    def _settle(self, expr: Expr, value: Expr) -> Expr:
+        """Return ``value``, the form of ``expr`` for sizes from 1 on; sizes without which it is none are required."""
+        if not self._vanishing or self._loose.simplify(expr) == value:
+            return value
+        concerned = {item for item in walk(expr) if isinstance(item, Var)}
+        some = [var for var in self._vanishing if var in concerned]
+        for var in some:
+            if self._loosened([other for other in self._vanishing if other != var]).simplify(expr) == value:
+                self.require([var])
+                return value
+        self.require(some)
+        return value
+
+    # -- forms and proofs
 
     def simplify(self, value: ExprLike) -> Expr:
         """Return the canonical form of ``value``."""
         expr = as_expr(value)
-        return expr if isinstance(expr, (Const, Var)) else self._analyzer.simplify(expr)
+        return expr if isinstance(expr, (Const, Var)) else self._settle(expr, self._analyzer.simplify(expr))
+
+    def form(self, value: Expr) -> Expr:
+        """Return the canonical form of ``value`` for sizes from 1 on; no size is required to be."""
+        return self._analyzer.simplify(value)
 
     def truth(self, condition: Expr) -> bool | None:
         """Return whether ``condition`` holds always (True) or never (False); None if neither is proven."""
         value = self._analyzer.simplify(condition)
-        return bool(value.value) if isinstance(value, Const) and value.dtype == BOOL else None
+        if not isinstance(value, Const) or value.dtype != BOOL:
+            return None
+        return bool(self._settle(condition, value) == TRUE)
 
     def same(self, a: Expr, b: Expr) -> bool:
         """Return whether two dimensions are proven to be equal."""
-        return a == b or is_const(self.simplify(a - b), 0)
+        if a == b:
+            return True
+        difference = a - b
+        value = self._analyzer.simplify(difference)
+        return is_const(value, 0) and is_const(self._settle(difference, value), 0)
 
     def nonnegative(self, value: Expr) -> bool:
         """Return whether ``value`` is proven not to be negative."""
@@ -105,6 +162,7 @@ class Dimensions:
         divisor = self.product([Const(bottom.constant // common), *rest])
         if self.same(dividend, divisor):
             return ONE
+        self.require(item for item in walk(divisor) if isinstance(item, Var))
         return self.simplify(floordiv(dividend, divisor))
 
     def exact_quotient(self, above: Sequence[Expr], below: Sequence[Expr]) -> Expr | None:
