@@ -123,7 +123,7 @@ def test_every_stage_runs(known):
     assert {name for name in names if name.startswith("test.")} == {"test.halves"}
     assert {item.function for item in walk(expanded.graph()) if isinstance(item, CallGraph)} == {
         "test_block",
-        "test_silu",
+        "test_silu_2",
     }
     inlined = check(InlineCalls().run(expanded, known))
     assert not any(isinstance(item, CallGraph) for item in walk(inlined.graph()))
