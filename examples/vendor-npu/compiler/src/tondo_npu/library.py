@@ -17,6 +17,7 @@ from tondo_npu.structure import product_of
 if TYPE_CHECKING:
     from tondo.passes import PassContext
     from tondo.target import Target
+    from tondo_npu_runtime.isa import Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +43,26 @@ class NpuLibrary:
         Raises:
             TondoError: TND-B004 for a function that cannot be compiled after all.
         """
-        from tondo_npu.generate import generate
-        from tondo_npu.rule import NAME
         from tondo_npu_runtime.encode import encode
         from tondo_npu_runtime.isa import Program
 
-        rule = context.rules[NAME]
-        symbols: dict[str, str] = {}
-        kernels = {}
+        symbols = {function.name: f"npu.{digest(function)[:16]}" for function in functions}
+        kernels: dict[str, Kernel] = {}
         for function in functions:
-            symbol = f"npu.{digest(function)[:16]}"
-            symbols[function.name] = symbol
-            if symbol in kernels:
-                continue
-            choices = RecordedChoices(context.target, context.intrinsics, families=context.families)
-            scheduled = rule.apply(function, choices)
-            if isinstance(scheduled, Miss):
-                fail("TND-B004", f"'{function.name}' cannot be compiled for the accelerator: {scheduled.reason}")
-            kernels[symbol] = generate(scheduled, symbol)
+            symbol = symbols[function.name]
+            if symbol not in kernels:
+                kernels[symbol] = _kernel(function, symbol, context)
         data = encode(Program(tuple(kernels.values())))
-        name = f"npu_{hashlib.sha256(data).hexdigest()[:16]}"
-        return [LibraryCode(name, KIND, data, symbols)]
+        return [LibraryCode(f"npu_{hashlib.sha256(data).hexdigest()[:16]}", KIND, data, symbols)]
+
+
+def _kernel(function: TensorFunction, symbol: str, context: PassContext) -> Kernel:
+    """Return the kernel of ``function``, scheduled by the rule of this package."""
+    from tondo_npu.generate import generate
+    from tondo_npu.rule import NAME
+
+    choices = RecordedChoices(context.target, context.intrinsics, families=context.families)
+    scheduled = context.rules[NAME].apply(function, choices)
+    if isinstance(scheduled, Miss):
+        fail("TND-B004", f"'{function.name}' cannot be compiled for the accelerator: {scheduled.reason}")
+    return generate(scheduled, symbol)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from tondo_npu_runtime.isa import Space
+from tondo_npu_runtime.machine import ELEMENT
 from tondo_runtime.errors import fail
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Memory:
         start = address.start(counters)
         low, high = address.reach(start, extents)
         self.check(low, high, place)
-        return as_strided(self.data[start:], tuple(extents), [4 * step for step in address.axes])
+        return as_strided(self.data[start:], tuple(extents), [ELEMENT * step for step in address.axes])
 
     def take(self, indices: Integers, inside: npt.NDArray[np.bool_] | None, place: str) -> Floats:
         """Return the elements at ``indices``, zero where ``inside`` is false."""
@@ -74,7 +75,7 @@ def device_memory(space: Space, elements: int) -> Memory:
     return Memory(_NAMES[space], np.full(elements, np.nan, np.float32))
 
 
-def argument_memory(number: int, array: np.ndarray, place: str) -> Memory:
+def argument_memory(number: int, array: npt.NDArray[np.generic], place: str) -> Memory:
     """Return the memory behind an argument of a call: from its first element to its last one.
 
     Raises:
@@ -82,5 +83,9 @@ def argument_memory(number: int, array: np.ndarray, place: str) -> Memory:
     """
     if array.dtype != np.float32:
         fail("TND-R003", f"{place}: argument {number} has {array.dtype} elements, the accelerator computes float32")
-    span = 0 if array.size == 0 else 1 + sum((n - 1) * s // 4 for n, s in zip(array.shape, array.strides, strict=True))
-    return Memory(f"argument {number}", as_strided(array, (span,), (4,)))
+    span = (
+        0
+        if array.size == 0
+        else 1 + sum((n - 1) * s // ELEMENT for n, s in zip(array.shape, array.strides, strict=True))
+    )
+    return Memory(f"argument {number}", as_strided(cast("Floats", array), (span,), (ELEMENT,)))

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -102,7 +102,7 @@ _open: list[Report] = []
 
 
 @contextmanager
-def profile() -> Iterator[Report]:
+def profile() -> Generator[Report]:
     """Collect what all accelerators of this process do inside the ``with``."""
     report = Report()
     with _lock:

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tondo_npu_runtime.isa import Fill, Instruction, Loop, Matmul, Next, Space, Transfer, Vector
 from tondo_npu_runtime.machine import MACHINE, Machine
-from tondo_npu_runtime.memory import argument_memory, device_memory
+from tondo_npu_runtime.memory import Memory, argument_memory, device_memory
 from tondo_npu_runtime.profile import KernelReport, record
 from tondo_npu_runtime.units import FillWork, MatmulWork, State, TransferWork, VectorWork, Work
 from tondo_npu_runtime.values import evaluate
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 _SIZES = 16
 """Combinations of sizes for which a kernel stays prepared."""
+
+
+MOST_TRIPS: Final = 1 << 24
+"""How often a loop is repeated at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Executable:
         kernel = self.kernel
         scalars, arrays = args[: kernel.scalars], args[kernel.scalars :]
         sizes = tuple(scalar for scalar in scalars if isinstance(scalar, int))
-        buffers = [array for array in arrays if isinstance(array, np.ndarray)]
+        buffers: list[npt.NDArray[np.generic]] = [array for array in arrays if isinstance(array, np.ndarray)]
         if len(sizes) != kernel.scalars or len(buffers) != kernel.buffers or len(arrays) != kernel.buffers:
             fail("TND-R003", f"kernel '{kernel.name}' takes {kernel.scalars} sizes and {kernel.buffers} arrays")
         report = KernelReport(kernel.name, calls=1)
@@ -81,9 +86,9 @@ class Executable:
         report.dma, report.array, report.vector = clock.busy
         record(report)
 
-    def _device(self) -> dict:
+    def _device(self) -> dict[Space, Memory]:
         """Return this thread's memories of the device; what they hold from an earlier call is poison."""
-        made = getattr(self._memories, "made", None)
+        made: dict[Space, Memory] | None = getattr(self._memories, "made", None)
         if made is None:
             kernel = self.kernel
             made = {
@@ -93,6 +98,11 @@ class Executable:
             self._memories.made = made
         return made
 
+    def _count(self, trips: int) -> int:
+        if trips > MOST_TRIPS:
+            fail("TND-X002", f"kernel '{self.kernel.name}' repeats a loop {trips} times, {MOST_TRIPS} at most")
+        return trips
+
     def _prepared(self, scalars: tuple[int, ...]) -> tuple[_Node, ...]:
         numbers = evaluate(self.kernel.name, self.kernel.values, scalars)
         stack: list[list[_Node]] = [[]]
@@ -100,7 +110,7 @@ class Executable:
         for position, item in enumerate(self.kernel.code):
             match item:
                 case Loop():
-                    counts.append(numbers[item.count])
+                    counts.append(self._count(numbers[item.count]))
                     stack.append([])
                 case Next():
                     body = tuple(stack.pop())

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -23,6 +23,9 @@ from tondo_npu_runtime.memory import Floats, Memory
 from tondo_npu_runtime.profile import KernelReport
 from tondo_npu_runtime.vector import compute
 from tondo_runtime.errors import fail
+
+MOST_ELEMENTS: Final = 1 << 24
+"""Elements that one instruction goes through; a whole memory has fewer."""
 
 
 @dataclass(slots=True)
@@ -74,6 +77,18 @@ class _Operand:
         return state.device[self.space].view(self.address, state.counters, extents, place)
 
 
+def extents_of(axes: Sequence[int], numbers: Sequence[int], place: str) -> list[int]:
+    """Return the sizes of the axes of an instruction.
+
+    Raises:
+        RuntimeFailure: TND-X002 for more elements than one instruction handles.
+    """
+    extents = [numbers[axis] for axis in axes]
+    if prod(max(0, extent) for extent in extents) > MOST_ELEMENTS:
+        fail("TND-X002", f"{place} runs over more than {MOST_ELEMENTS} elements")
+    return extents
+
+
 class TransferWork:
     """LOAD and STORE."""
 
@@ -82,7 +97,7 @@ class TransferWork:
         self._place = place
         self._store = item.opcode == Opcode.STORE
         self._buffer = item.buffer
-        extents = [numbers[axis] for axis in item.axes]
+        extents = extents_of(item.axes, numbers, place)
         self._pattern = Pattern(item.outside, item.guards, item.digits, numbers, extents)
         self._inside = _Operand.of(item.inside, numbers, len(extents))
         self._burst = 0.0
@@ -154,7 +169,7 @@ class FillWork:
         """Put the numbers in."""
         self._place = place
         self._value = item.value
-        self._extents = [numbers[axis] for axis in item.axes]
+        self._extents = extents_of(item.axes, numbers, place)
         self._target = _Operand.of(item.target, numbers, len(self._extents))
 
     def run(self, state: State) -> None:
@@ -173,7 +188,7 @@ class VectorWork:
         """Put the numbers in."""
         self._place = place
         self._item = item
-        self._extents = [numbers[axis] for axis in item.axes]
+        self._extents = extents_of(item.axes, numbers, place)
         count = len(self._extents)
         self._target = _Operand.of(item.target, numbers, count)
         self._operands = [_Operand.of(operand, numbers, count) for operand in item.operands]
@@ -203,7 +218,7 @@ class MatmulWork:
         tiles = (item.a, item.b, item.c)
         self._operands = [_Operand.of(tile.place, numbers, len(item.axes)) for tile in tiles]
         a, b, c = (numbers[tile.stride] for tile in tiles)
-        extents = [numbers[axis] for axis in item.axes]
+        extents = extents_of(item.axes, numbers, place)
         steps = list(zip(*(operand.address.axes for operand in self._operands), strict=True))
         self._empty = min(extents, default=1) < 1
         self._tiles = prod(extents)

@@ -33,8 +33,32 @@ def _sigmoid(x: Floats) -> Floats:
     return (1.0 / (1.0 + np.exp(-x.astype(np.float64)))).astype(np.float32)
 
 
-def _condition(compare: Callable[[Floats, Floats], object]) -> Callable[..., Floats]:
-    return lambda a, b: np.asarray(compare(a, b)).astype(np.float32)
+def _minimum(a: Floats, b: Floats) -> Floats:
+    return np.where(a < b, a, b)
+
+
+def _maximum(a: Floats, b: Floats) -> Floats:
+    return np.where(a > b, a, b)
+
+
+def _rsqrt(a: Floats) -> Floats:
+    return (np.float32(1) / np.sqrt(a)).astype(np.float32)
+
+
+def _select(condition: Floats, a: Floats, b: Floats) -> Floats:
+    return np.where(condition != 0, a, b)
+
+
+def _less(a: Floats, b: Floats) -> Floats:
+    return np.less(a, b).astype(np.float32)
+
+
+def _less_equal(a: Floats, b: Floats) -> Floats:
+    return np.less_equal(a, b).astype(np.float32)
+
+
+def _equal(a: Floats, b: Floats) -> Floats:
+    return np.equal(a, b).astype(np.float32)
 
 
 _OPERATIONS: Final[dict[VectorOp, Callable[..., Floats]]] = {
@@ -42,21 +66,21 @@ _OPERATIONS: Final[dict[VectorOp, Callable[..., Floats]]] = {
     VectorOp.SUB: np.subtract,
     VectorOp.MUL: np.multiply,
     VectorOp.DIV: np.divide,
-    VectorOp.MIN: lambda a, b: np.where(a < b, a, b),
-    VectorOp.MAX: lambda a, b: np.where(a > b, a, b),
+    VectorOp.MIN: _minimum,
+    VectorOp.MAX: _maximum,
     VectorOp.NEG: np.negative,
     VectorOp.ABS: np.abs,
     VectorOp.SQRT: np.sqrt,
-    VectorOp.RSQRT: lambda a: np.float32(1) / np.sqrt(a),
+    VectorOp.RSQRT: _rsqrt,
     VectorOp.EXP: np.exp,
     VectorOp.LOG: np.log,
     VectorOp.TANH: np.tanh,
     VectorOp.ERF: _erf,
     VectorOp.SIGMOID: _sigmoid,
-    VectorOp.LT: _condition(np.less),
-    VectorOp.LE: _condition(np.less_equal),
-    VectorOp.EQ: _condition(np.equal),
-    VectorOp.SELECT: lambda a, b, c: np.where(a != 0, b, c),
+    VectorOp.LT: _less,
+    VectorOp.LE: _less_equal,
+    VectorOp.EQ: _equal,
+    VectorOp.SELECT: _select,
 }
 
 
