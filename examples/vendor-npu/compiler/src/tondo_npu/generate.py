@@ -4,8 +4,8 @@ The statements are walked in order. A loop around several things becomes LOOP an
 become the axes of its instruction. Which instruction a block is, its form says:
 
 * it carries the name of the declared ``npu.matmul.16x16x16``: MATMUL, with the tiles that its regions name;
-* it stores an element of global memory, or zero under a condition, to the device: LOAD, conditions as guards;
-* it stores an element of the device to global memory: STORE;
+* it matches the declared ``npu.dma.load``, or brings zero where a condition does not hold: LOAD, conditions as guards;
+* it matches the declared ``npu.dma.store``, under a condition or not: STORE;
 * it stores a constant to the device: FILL;
 * it stores anything else that is computed from elements of the device: VECTOR.
 """
@@ -39,7 +39,7 @@ from tondo.ir import (
     rewrite,
     substitute,
 )
-from tondo_npu.intrinsics import MATMUL
+from tondo_npu.intrinsics import DMA_LOAD, DMA_STORE, MATMUL
 from tondo_npu.linear import Addresses
 from tondo_npu.numbers import Numbers
 from tondo_npu.structure import conjuncts
@@ -62,6 +62,7 @@ from tondo_npu_runtime.isa import (
     Transfer,
     Vector,
 )
+from tondo_schedule.instructions import Computation, Match, match
 from tondo_schedule.tree import INTRINSIC
 
 
@@ -148,42 +149,40 @@ class _Generator:
         self, block: Block, store: Store, conditions: list[Expr], form: _Form, sizes: tuple[int, ...]
     ) -> Instruction:
         value = store.value
-        if store.buffer.scope == GLOBAL:
-            if isinstance(value, Load) and value.buffer in self._tiles:
-                return self._transfer(Opcode.STORE, store.buffer, store.indices, value, conditions, form, sizes)
-            self._refuse(f"block '{block.name}', which computes into global memory")
-        if conditions:
-            self._refuse(f"block '{block.name}', which computes under a condition")
-        source = value
-        while isinstance(source, Select) and is_const(source.b, 0):
-            conditions.extend(conjuncts(source.condition))
-            source = source.a
-        if isinstance(source, Load) and source.buffer in self._buffers:
-            inside = Load(store.buffer, store.indices)
-            return self._transfer(Opcode.LOAD, source.buffer, source.indices, inside, conditions, form, sizes)
+        if store.buffer.scope != GLOBAL and not conditions:
+            while isinstance(value, Select) and is_const(value.b, 0):
+                conditions.extend(conjuncts(value.condition))
+                value = value.a
+        opcode = _transfer_of(replace(store, value=value))
+        if opcode is not None:
+            assert isinstance(value, Load)
+            return self._transfer(opcode, Load(store.buffer, store.indices), value, conditions, form, sizes)
+        if store.buffer.scope == GLOBAL or block.predicate is not None:
+            self._refuse(f"block '{block.name}', which computes into global memory or under a condition")
         target = form.place(store.buffer, store.indices)
-        if isinstance(value, Const):
-            return Fill(target, sizes, float(value.value))
-        loads, constants, program = compiled(value, self._function.name)
+        if isinstance(store.value, Const):
+            return Fill(target, sizes, float(store.value.value))
+        loads, constants, program = compiled(store.value, self._function.name)
         operands = tuple(form.place(load.buffer, load.indices) for load in loads)
         return Vector(target, sizes, operands, constants, program)
 
     def _transfer(
         self,
         opcode: Opcode,
-        buffer: Buffer,
-        indices: tuple[Expr, ...],
-        inside: Load,
+        written: Load,
+        read: Load,
         conditions: Sequence[Expr],
         form: _Form,
         sizes: tuple[int, ...],
     ) -> Transfer:
+        outside, inside = (read, written) if opcode == Opcode.LOAD else (written, read)
+        buffer = outside.buffer
         if buffer not in self._buffers:
             self._refuse(f"an intermediate buffer '{buffer.name}' in global memory")
-        outside = form.addresses.offset([form.simplify(index) for index in indices], buffer.row_major_strides())
+        address = form.addresses.offset([form.simplify(index) for index in outside.indices], buffer.row_major_strides())
         place = form.place(inside.buffer, inside.indices)
         guards = tuple(form.addresses.guard(condition) for condition in dict.fromkeys(conditions))
-        return Transfer(opcode, self._buffers[buffer], outside, place, sizes, form.addresses.digits, guards)
+        return Transfer(opcode, self._buffers[buffer], address, place, sizes, form.addresses.digits, guards)
 
     def _matmul(self, block: Block, form: _Form, sizes: tuple[int, ...]) -> Matmul:
         """Return the instruction for the tiles that the regions of ``block`` name: a and b are read, c is written."""
@@ -230,6 +229,15 @@ class _Form:
         """Return the operand of the array that begins where ``ranges`` do; its rows are those of the last dimension."""
         place = self.place(buffer, [item.begin for item in ranges])
         return Tile(place, self._numbers(self._tiles[buffer].strides[-2]))
+
+
+def _transfer_of(store: Store) -> Opcode | None:
+    """Return which transfer ``store`` is, by the declared instructions; None if it is none."""
+    given = Computation({}, store, "")
+    for intrinsic, opcode in ((DMA_LOAD, Opcode.LOAD), (DMA_STORE, Opcode.STORE)):
+        if isinstance(match(intrinsic, given), Match):
+            return opcode
+    return None
 
 
 def _nest(stmt: Stmt) -> tuple[tuple[For, ...], Stmt]:

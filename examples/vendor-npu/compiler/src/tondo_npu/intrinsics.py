@@ -1,7 +1,8 @@
 """The instructions that the accelerator declares: what each computes, on which memories.
 
 The compiler matches these against the loops of a program, so they are used wherever their computation appears. They
-are emitted by the code generator of this package, from the block that carries their name.
+are emitted by the code generator of this package: products from the block that carries their name, transfers from
+every block that matches.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tondo.ir import (
 )
 from tondo.target import Intrinsic, Operand
 from tondo_npu.machine import ACCUMULATOR, FEATURE, SCRATCHPAD, TILE
+from tondo_npu_runtime.machine import ELEMENT, MACHINE
 
 _FEATURES: Final = frozenset({FEATURE})
 
@@ -68,19 +70,21 @@ def _emission(a: Buffer, b: Buffer, c: Buffer) -> TensorFunction:
 
 
 def _copy(name: str, source: str, target: str) -> Intrinsic:
-    """``b[i] = a[i]`` for a burst of 16 elements between two memories."""
-    a, b = Buffer("a", dims((TILE,)), FLOAT32, source), Buffer("b", dims((TILE,)), FLOAT32, target)
+    """``b[0] = a[0]`` between two memories: what the DMA engine does for every element of a transfer.
+
+    It goes through the elements by itself, at addresses affine in its axes and in digits of them; a LOAD brings zero
+    where its guards say that there is no element.
+    """
+    a, b = Buffer("a", dims((1,)), FLOAT32, source), Buffer("b", dims((1,)), FLOAT32, target)
     i = Var("i")
-    store = Store(b, (i,), a[i])
-    semantics = TensorFunction(
-        name.replace(".", "_"), (a, b), nest("copy", (IterVar(i, Const(TILE), Var("i_l")),), store)
-    )
+    copying = nest("copy", (IterVar(i, Const(1), Var("i_l")),), Store(b, (i,), a[i]))
+    semantics = TensorFunction(name.replace(".", "_"), (a, b), copying)
     return Intrinsic(
         name=name,
         semantics=semantics,
         features=_FEATURES,
-        operands=(Operand("a", FLOAT32, (TILE,), "read", source), Operand("b", FLOAT32, (TILE,), "write", target)),
-        cost=2.0,
+        operands=(Operand("a", FLOAT32, (1,), "read", source), Operand("b", FLOAT32, (1,), "write", target)),
+        cost=ELEMENT / MACHINE.dma_bytes,
         emission=semantics,
     )
 

@@ -13,6 +13,7 @@ from tondo.plugin import PassSpec, Pipeline
 from tondo_npu.machine import KIND
 
 _GRAPH: Final = (
+    "graph.expand",
     "graph.inline_calls",
     "graph.fold_constants",
     "graph.common_subexpressions",
@@ -38,6 +39,7 @@ _GRAPH: Final = (
 )
 _LOWERING: Final = (
     "graph.dead_code",
+    "tensor.bound_sizes",
     "tensor.schedule",
     "tensor.lower_blocks",
     "tensor.simplify",

@@ -98,10 +98,9 @@ class Pattern:
             for digit in digits
         ]
         self.plain = not guards and not self.address.digits
-
-    def zero_divisor(self) -> bool:
-        """Return whether a digit divides by what is not positive."""
-        return any(divisor < 1 or (modulus is not None and modulus < 1) for _, divisor, modulus in self._digits)
+        self.divides_by_zero = any(
+            divisor < 1 or (modulus is not None and modulus < 1) for _, divisor, modulus in self._digits
+        )
 
     def indices(self, counters: Sequence[int]) -> tuple[Integers, npt.NDArray[np.bool_] | None]:
         """Return the addresses, and where they count (None: everywhere)."""

@@ -47,7 +47,6 @@ class Memory:
         self.check_all(indices, place)
         found = self.data.take(indices)
         if inside is not None:
-            found *= inside
             found[~inside] = 0
         return found
 

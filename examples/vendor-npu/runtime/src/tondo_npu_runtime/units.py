@@ -102,14 +102,14 @@ class TransferWork:
         self._inside = _Operand.of(item.inside, numbers, len(extents))
         self._burst = 0.0
         self._empty = min(extents, default=1) < 1
-        if self._pattern.zero_divisor():
-            fail("TND-R003", f"{place} divides by a size that is not positive")
 
     def run(self, state: State) -> None:
         """Move the block."""
         if self._empty:
             return
         memory, pattern = state.arguments[self._buffer], self._pattern
+        if pattern.divides_by_zero:
+            fail("TND-R003", f"{self._place} divides by a size that is not positive")
         device = self._inside.view(state, pattern.extents, self._place)
         if pattern.plain:
             outside = memory.view(pattern.address, state.counters, pattern.extents, self._place)

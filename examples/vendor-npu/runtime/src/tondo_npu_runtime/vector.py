@@ -87,7 +87,6 @@ _OPERATIONS: Final[dict[VectorOp, Callable[..., Floats]]] = {
 def compute(item: Vector, operands: Sequence[Floats]) -> Floats:
     """Return what the program of ``item`` makes of ``operands``."""
     known: list[Floats] = [*operands, *(np.asarray(constant, np.float32) for constant in item.constants)]
-    with np.errstate(all="ignore"):
-        for operation, arguments in item.program:
-            known.append(_OPERATIONS[operation](*(known[argument] for argument in arguments)))
+    for operation, arguments in item.program:
+        known.append(_OPERATIONS[operation](*(known[argument] for argument in arguments)))
     return known[-1]
