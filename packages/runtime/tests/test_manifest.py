@@ -19,7 +19,7 @@ leaves = st.one_of(st.integers(-(2**40), 2**40), st.sampled_from(NAMES))
 dims = st.recursive(
     leaves,
     lambda inner: st.builds(
-        DimTree, st.sampled_from(["add", "sub", "mul", "floordiv", "floormod", "min", "max"]), inner, inner
+        DimTree, st.sampled_from(["add", "sub", "mul", "floordiv", "floormod", "min", "max", "eq", "lt"]), inner, inner
     ),
     max_leaves=12,
 )

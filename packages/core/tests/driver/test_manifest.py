@@ -17,11 +17,15 @@ from tondo.ir import (
     Var,
     binary,
     dims,
+    floormod,
+    logical_and,
+    logical_or,
     maximum,
+    select,
 )
 from tondo.plugin import CompiledCode, ObjectCode
 from tondo.target import BASELINE_PROVIDERS, parse_target
-from tondo_runtime.dims import DimTree
+from tondo_runtime.dims import DimTree, evaluate
 from tondo_runtime.manifest_json import parse_manifest
 
 N = Var("batch")
@@ -147,3 +151,10 @@ def test_a_graph_of_unknown_rank_has_no_signature():
 def test_members_are_named_by_kind():
     assert member_of("a", "object") == "code/a.o"
     assert member_of("a", "shared") == "code/a.so"
+
+
+@pytest.mark.parametrize("n", [0, 2, 3, 6])
+def test_sizes_that_depend_on_conditions(n):
+    size = select(logical_and(N.ne(3), logical_or(floormod(N, 3).eq(0), ~(N >= 1))), N * 2, select(N < 3, 7, N + 1))
+    wanted = n * 2 if n != 3 and (n % 3 == 0 or not n >= 1) else 7 if n < 3 else n + 1
+    assert evaluate(dim_of(size), {"batch": n}) == wanted

@@ -63,3 +63,11 @@ def test_vectors_of_no_classes(tools):
     model = tools.model([node], {"x": (F, (2, 1))}, ["y", "p"])
     model.opset_import.append(helper.make_opsetid(ML, 1))
     assert refusal(tools, model) == "TND-M004"
+
+
+@pytest.mark.parametrize(("bias", "mask"), [((1, 4), (1, 4, 2, 2)), ((2,), (1, 4, 2, 2)), ((1,), (1, 3, 2, 2))])
+def test_a_deformed_convolution_whose_operands_do_not_fit(tools, bias, mask):
+    shapes = {"x": (1, 1, 3, 3), "w": (1, 1, 2, 2), "o": (1, 8, 2, 2), "b": bias, "m": mask}
+    node = tools.node("DeformConv", list(shapes), kernel_shape=[2, 2], pads=[0, 0, 0, 0])
+    model = tools.model([node], {name: (F, shape) for name, shape in shapes.items()}, opset=22)
+    assert refusal(tools, model) == "TND-M006"

@@ -185,3 +185,39 @@ def test_random_shape_arithmetic(tools, data):
         not isinstance(binding.operation, Call) or binding.operation.op != "add" for binding in module.graph().bindings
     )
     assert isinstance(model, onnx.ModelProto)
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "inputs", "constants", "right", "wrong"),
+    [
+        ("Reshape", {}, {"x": (F, ("n", 5))}, _ints(shape=[10, 4]), [(8, 5)], [(2, 5)]),
+        ("Reshape", {}, {"x": (F, ("n", 5))}, _ints(shape=[-1, 4]), [(8, 5)], [(2, 5)]),
+        ("Squeeze", {}, {"x": (F, ("n", 5))}, _ints(axes=[0]), [(1, 5)], [(2, 5)]),
+        ("Expand", {}, {"x": (F, (3, "n"))}, _ints(shape=[3, 4]), [(3, 4)], [(3, 2)]),
+        ("PRelu", {}, {"x": (F, (3, 1)), "s": (F, ("n",))}, {}, [(3, 1), (1,)], [(3, 1), (4,)]),
+        ("Gemm", {}, {"a": (F, (2, 3)), "b": (F, (3, 4)), "c": (F, ("n", "m"))}, {}, [(2, 3), (3, 4), (2, 4)],
+         [(2, 3), (3, 4), (2, 3)]),
+        ("LayerNormalization", {}, {"x": (F, (2, 3)), "s": (F, ("n",))}, {}, [(2, 3), (3,)], [(2, 3), (2,)]),
+        ("Einsum", {"equation": "ij,jk->ik"}, {"a": (F, (2, "n")), "b": (F, ("m", 3))}, {}, [(2, 4), (4, 3)],
+         [(2, 4), (5, 3)]),
+    ],
+)  # fmt: skip
+def test_sizes_that_have_to_be_equal_are_compared(tools, rng, op, attributes, inputs, constants, right, wrong):
+    model = tools.model([tools.node(op, [*inputs, *constants], **attributes)], inputs, constants=constants)
+    module = tools.check(model, *[rng.normal(size=shape).astype(F) for shape in right])
+    with pytest.raises(TondoError):
+        tools.run(module, [rng.normal(size=shape).astype(F) for shape in wrong])
+
+
+def test_indices_beyond_the_other_axes_stay_inside(tools, rng):
+    """The rows of the indices may be more than the data has, though that is not valid: nothing outside is touched."""
+    x, indices = rng.normal(size=(2, 3)).astype(F), np.zeros((4, 2), np.int64)
+    inputs = {"x": (F, ("n", 3)), "i": ("int64", ("k", 2))}
+    gather = tools.load(tools.model([tools.node("GatherElements", ["x", "i"], axis=1)], inputs))
+    (found,) = tools.run(gather, [x, indices])
+    np.testing.assert_array_equal(found, x[[0, 1, 1, 1]][:, [0, 0]])
+    scatter = tools.load(
+        tools.model([tools.node("ScatterElements", ["x", "i", "u"], axis=1)], {**inputs, "u": (F, ("k", 2))})
+    )
+    (found,) = tools.run(scatter, [x, indices, np.ones((4, 2), F)])
+    np.testing.assert_array_equal(found, np.concatenate([np.ones((2, 1), F), x[:, 1:]], 1))

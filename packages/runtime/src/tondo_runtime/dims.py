@@ -14,9 +14,10 @@ from tondo_runtime.errors import fail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DimOperator = Literal["add", "sub", "mul", "floordiv", "floormod", "min", "max"]
+DimOperator = Literal["add", "sub", "mul", "floordiv", "floormod", "min", "max", "eq", "lt"]
+"""Operations; comparisons are 1 where they hold, else 0."""
 _OPERATORS: tuple[str, ...] = get_args(DimOperator)
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "floormod": "%"}
+_INFIX = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "floormod": "%", "eq": "==", "lt": "<"}
 _FORM = "a dimension is an integer, a symbol or [operator, dimension, dimension]"
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -138,6 +139,10 @@ def _apply(operator: DimOperator, left: int, right: int) -> int:
             return min(left, right)
         case "max":
             return max(left, right)
+        case "eq":
+            return int(left == right)
+        case "lt":
+            return int(left < right)
 
 
 def _values(values: Mapping[str, int]) -> str:

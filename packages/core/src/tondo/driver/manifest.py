@@ -12,7 +12,8 @@ from typing import Final, cast
 
 from tondo.arith import USUAL, Interval, dimension_bounds
 from tondo.diagnostics import fail
-from tondo.ir import Attrs, Binary, Const, DType, Expr, IRModule, TensorType, Var
+from tondo.ir import Attrs, Binary, Compare, Const, DType, Expr, IRModule, Select, TensorType, Unary, Var
+from tondo.ir.expr import CompareOp
 from tondo.passes import LibraryCode
 from tondo.plugin import CompiledCode
 from tondo.support.version import __version__
@@ -152,11 +153,40 @@ def dim_of(value: object) -> Dim:
             return int(value.value)
         case Var():
             return value.name
+        case Binary(op="and"):
+            return DimTree("mul", dim_of(value.a), dim_of(value.b))
+        case Binary(op="or"):
+            return DimTree("max", dim_of(value.a), dim_of(value.b))
         case Binary() if value.op in _OPERATORS:
             return DimTree(cast("DimOperator", value.op), dim_of(value.a), dim_of(value.b))
+        case Select():
+            # what is not chosen is computed as well, times 0
+            chosen, a, b = (dim_of(part) for part in (value.condition, value.a, value.b))
+            return DimTree("add", DimTree("mul", chosen, a), DimTree("mul", DimTree("sub", 1, chosen), b))
+        case Compare():
+            return _comparison(value.op, dim_of(value.a), dim_of(value.b))
+        case Unary(op="not"):
+            return DimTree("sub", 1, dim_of(value.a))
         case _:
             pass
     return fail("TND-B001", f"the dimension {value!r} cannot be computed at run time")
+
+
+def _comparison(op: CompareOp, a: Dim, b: Dim) -> Dim:
+    """Return a comparison as 1 or 0."""
+    match op:
+        case "eq":
+            return DimTree("eq", a, b)
+        case "ne":
+            return DimTree("sub", 1, DimTree("eq", a, b))
+        case "lt":
+            return DimTree("lt", a, b)
+        case "gt":
+            return DimTree("lt", b, a)
+        case "le":
+            return DimTree("sub", 1, DimTree("lt", b, a))
+        case "ge":
+            return DimTree("sub", 1, DimTree("lt", a, b))
 
 
 def _symbol(name: str, bounds: Mapping[str, Interval]) -> SymbolSpec:

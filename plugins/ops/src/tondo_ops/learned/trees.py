@@ -32,7 +32,7 @@ from tondo.ir import (
 from tondo_ops.support.attributes import choice, flag, integer, refuse
 from tondo_ops.support.indices import at
 from tondo_ops.support.opaque import Nest, function_of
-from tondo_ops.support.typing import agree, count, one_dtype, start, want_float, want_integer, want_rank
+from tondo_ops.support.typing import agree, count, one_dtype, start, want_elements, want_float, want_integer, want_rank
 
 MODES: Final = ("le", "lt", "ge", "gt", "eq", "ne")
 """Comparisons of a feature with a split; the array ``mode`` holds their positions here."""
@@ -55,7 +55,9 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     flag(call, "missing", default=True)
     if integer(call, "depth") < 0:
         refuse(call, "attribute 'depth' must not be negative")
-    return (TensorType((x.dims[0], arrays[-1].dims[0]), INT64),)
+    shape = (x.dims[0], arrays[-1].dims[0])
+    want_elements(call, (x.dims[1],), shape)
+    return (TensorType(shape, INT64),)
 
 
 def _compared(name: str, a: Expr, b: Expr) -> Expr:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tondo.ir import Const, Expr, OpCall, Operator, TensorFunction, TensorType, const
+from tondo.ir import Const, Expr, OpCall, Operator, TensorFunction, TensorType, const, minimum
 from tondo_ops.support.attributes import axis_of, integer, refuse
+from tondo_ops.support.dims import fits
 from tondo_ops.support.indices import at, clamped, replaced
-from tondo_ops.support.typing import agree, count, start, want_integer, want_rank
+from tondo_ops.support.typing import agree, count, start, want_elements, want_integer, want_rank
 
 _MANY = 64
 
@@ -16,7 +17,9 @@ def _infer_gather(call: OpCall) -> tuple[TensorType, ...]:
     want_rank(call, x, 1, _MANY)
     want_integer(call, indices)
     axis = axis_of(call, x.rank, default=0)
-    return (TensorType((*x.dims[:axis], *indices.dims, *x.dims[axis + 1 :]), x.dtype),)
+    shape = (*x.dims[:axis], *indices.dims, *x.dims[axis + 1 :])
+    want_elements(call, (x.dims[axis],), shape)
+    return (TensorType(shape, x.dtype),)
 
 
 def _define_gather(call: OpCall) -> TensorFunction:
@@ -44,6 +47,7 @@ def _infer_elements(call: OpCall) -> tuple[TensorType, ...]:
     count(call, 2)
     x, indices = call.args
     check_elements(call, x, indices)
+    want_elements(call, x.dims, indices.dims)
     return (TensorType(indices.dims, x.dtype),)
 
 
@@ -52,8 +56,11 @@ def _define_elements(call: OpCall) -> TensorFunction:
     axis = axis_of(call, out.rank, default=0)
     builder, (x, indices) = start(call, "x", "indices")
 
+    inside = [fits(a, b) for a, b in zip(indices.shape, x.shape, strict=True)]
+
     def value(*i: Expr) -> Expr:
-        return at(x, replaced(i, axis, clamped(at(indices, i), x.shape[axis])))
+        own = [j if fit else minimum(j, extent - 1) for j, fit, extent in zip(i, inside, x.shape, strict=True)]
+        return at(x, replaced(own, axis, clamped(at(indices, i), x.shape[axis])))
 
     return builder.build(builder.compute("y", out.dims, value))
 
@@ -77,7 +84,9 @@ def _infer_nd(call: OpCall) -> tuple[TensorType, ...]:
     depth = index_depth(call, x, indices, batch)
     for i in range(batch):
         agree(call, x.dims[i], indices.dims[i], f"sizes of batch dimension {i}")
-    return (TensorType((*indices.dims[:-1], *x.dims[batch + depth :]), x.dtype),)
+    shape = (*indices.dims[:-1], *x.dims[batch + depth :])
+    want_elements(call, x.dims[batch : batch + depth], shape)
+    return (TensorType(shape, x.dtype),)
 
 
 def _define_nd(call: OpCall) -> TensorFunction:

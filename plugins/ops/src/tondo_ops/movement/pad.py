@@ -21,7 +21,7 @@ from tondo.ir import (
 from tondo_ops.support.attributes import choice, extents, number, refuse
 from tondo_ops.support.dims import ZERO, tidy
 from tondo_ops.support.indices import at
-from tondo_ops.support.typing import count, start
+from tondo_ops.support.typing import count, start, want_elements
 
 MODES: Final = ("constant", "reflect", "edge", "wrap")
 
@@ -41,6 +41,8 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     shape = tuple(tidy(extent + before + after) for extent, before, after in zip(x.dims, begin, end, strict=True))
     if any(isinstance(extent, Const) and extent.value < 0 for extent in shape):
         refuse(call, "the pads crop more than there is")
+    if choice(call, "mode", MODES, "constant") != "constant":
+        want_elements(call, x.dims, shape)
     return (TensorType(shape, x.dtype),)
 
 

@@ -33,7 +33,7 @@ from tondo_ops.movement.resample import COORDINATES, Axis, axes_of_resize, coord
 from tondo_ops.support.attributes import choice, extents, flag, number, refuse
 from tondo_ops.support.dims import same
 from tondo_ops.support.indices import at, replaced
-from tondo_ops.support.typing import agree, count, start, want_float, want_numeric, want_rank, wide
+from tondo_ops.support.typing import agree, count, start, want_elements, want_float, want_numeric, want_rank, wide
 
 _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
@@ -54,6 +54,7 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     axes_of_resize(call, x, sizes)
     if flag(call, "antialias", default=False) and len(extents(call, "taps")) != x.rank:
         refuse(call, "attribute 'taps' needs an item per dimension")
+    want_elements(call, x.dims, sizes)
     return (TensorType(sizes, x.dtype),)
 
 

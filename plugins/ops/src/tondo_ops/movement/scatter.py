@@ -34,7 +34,7 @@ from tondo.ir import (
 from tondo_ops.elementwise.binary import nan_wins
 from tondo_ops.movement.gather import check_elements, index_depth
 from tondo_ops.support.attributes import axis_of, choice
-from tondo_ops.support.dims import ZERO
+from tondo_ops.support.dims import ZERO, fits
 from tondo_ops.support.indices import at, insert, replaced, wrapped
 from tondo_ops.support.opaque import Nest, function_of
 from tondo_ops.support.typing import agree, count, one_dtype, start, want_rank
@@ -90,7 +90,8 @@ def _define_elements(call: OpCall) -> TensorFunction:
     block = Nest("update", (*indices.shape[:axis], *indices.shape[axis + 1 :]))
     step, target = Var("step"), Var("target")
     source = insert(block.index, axis, step)
-    apply = _update(call, y, replaced(source, axis, target), (axis,), at(updates, source))
+    guarded = [i for i, (a, b) in enumerate(zip(indices.shape, x.shape, strict=True)) if i == axis or not fits(a, b)]
+    apply = _update(call, y, replaced(source, axis, target), guarded, at(updates, source))
     body = For(step, Const(0), indices.shape[axis], Let(target, wrapped(at(indices, source), x.shape[axis]), apply))
     along = frozenset({axis})
     region = block.around(y, along)

@@ -40,15 +40,24 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     one_dtype(call)
     for value in (x, weight, offset):
         want_rank(call, value, 2 + _SPATIAL)
+    for value in call.args[3:4]:
+        want_rank(call, value, 1)
+        agree(call, value.dims[0], weight.dims[0], "length of the bias and output channels")
     for value in call.args[4:]:
         want_rank(call, value, 2 + _SPATIAL)
     kernel = _kernel(call)
+    for i, size in enumerate(kernel):
+        agree(call, weight.dims[2 + i], Const(size), f"size {i} of the kernel")
     groups = integer(call, "offset_groups", 1)
     if groups < 1 or integer(call, "groups", 1) < 1:
         refuse(call, "numbers of groups must be positive")
     wanted = Const(groups * kernel[0] * kernel[1] * _SPATIAL)
     agree(call, offset.dims[1], wanted, "channels of the offsets")
     agree(call, x.dims[0], offset.dims[0], "batches")
+    for value in call.args[4:]:
+        taps = Const(groups * kernel[0] * kernel[1])
+        for i, size in enumerate((offset.dims[0], taps, *offset.dims[2:])):
+            agree(call, value.dims[i], size, f"dimension {i} of the mask")
     agree(call, x.dims[1], tidy(weight.dims[1] * integer(call, "groups", 1)), "channels of the input and the weights")
     for name, default in (("strides", 1), ("dilations", 1), ("pads", 0)):
         _sizes(call, name, default)

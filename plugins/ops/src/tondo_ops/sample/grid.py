@@ -29,7 +29,7 @@ from tondo.ir import (
 from tondo_ops.sample.taps import Tap, floor_of, inside, nearest_inside, real, reflected, weighted_sum, weights
 from tondo_ops.support.attributes import choice, flag, refuse
 from tondo_ops.support.indices import at
-from tondo_ops.support.typing import agree, count, start, want_float, want_rank, wide
+from tondo_ops.support.typing import agree, count, start, want_elements, want_float, want_rank, wide
 
 _MODES = ("linear", "nearest", "cubic")
 _PADDINGS = ("zeros", "border", "reflection")
@@ -50,7 +50,9 @@ def _infer(call: OpCall) -> tuple[TensorType, ...]:
     depth = grid.dims[-1]
     if not isinstance(depth, Const) or depth.value != x.rank - 2:
         refuse(call, f"the last dimension of the grid must be {x.rank - 2}")
-    return (TensorType((*x.dims[:2], *grid.dims[1:-1]), x.dtype),)
+    shape = (*x.dims[:2], *grid.dims[1:-1])
+    want_elements(call, x.dims[2:], shape)
+    return (TensorType(shape, x.dtype),)
 
 
 def _borders(call: OpCall, size: Expr, kind: DType) -> tuple[Expr, Expr]:

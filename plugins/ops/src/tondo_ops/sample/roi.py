@@ -37,7 +37,7 @@ from tondo_ops.support.dims import ZERO
 from tondo_ops.support.indices import at
 from tondo_ops.support.lets import Lets
 from tondo_ops.support.opaque import Nest, function_of
-from tondo_ops.support.typing import agree, count, one_dtype, start, want_float, want_integer, want_rank
+from tondo_ops.support.typing import agree, count, one_dtype, start, want_elements, want_float, want_integer, want_rank
 
 _MODES = ("avg", "max")
 _CORNERS = 4
@@ -59,7 +59,9 @@ def _infer_align(call: OpCall) -> tuple[TensorType, ...]:
     height, width = integer(call, "height", 1), integer(call, "width", 1)
     if min(height, width) < 1 or integer(call, "samples", 0) < 0:
         refuse(call, "sizes must be positive")
-    return (TensorType((rois.dims[0], x.dims[1], *dims((height, width))), x.dtype),)
+    shape = (rois.dims[0], x.dims[1], *dims((height, width)))
+    want_elements(call, x.dims, shape)
+    return (TensorType(shape, x.dtype),)
 
 
 def _corners(
@@ -154,7 +156,9 @@ def _infer_max(call: OpCall) -> tuple[TensorType, ...]:
     if rois.dims[1] != Const(_CORNERS + 1):
         refuse(call, "boxes must have a batch index and four coordinates")
     height, width = integer(call, "height"), integer(call, "width")
-    return (TensorType((rois.dims[0], x.dims[1], *dims((height, width))), x.dtype),)
+    shape = (rois.dims[0], x.dims[1], *dims((height, width)))
+    want_elements(call, x.dims, shape)
+    return (TensorType(shape, x.dtype),)
 
 
 def _define_max(call: OpCall) -> TensorFunction:

@@ -43,6 +43,13 @@ def differ(a: Expr, b: Expr) -> bool:
     return (limits.low is not None and limits.low > 0) or (limits.high is not None and limits.high < 0)
 
 
+def fits(a: Expr, b: Expr) -> bool:
+    """Whether the dimension ``a`` is provably at most ``b``."""
+    difference = tidy(a - b)
+    high = _analyzer(difference).bounds(difference).high
+    return high is not None and high <= 0
+
+
 def join(a: Expr, b: Expr) -> Expr:
     """Return the better known of two dimensions that are taken to be equal."""
     return b if isinstance(b, Const) and not isinstance(a, Const) else a

@@ -87,6 +87,12 @@ def broadcast(call: OpCall, shapes: Sequence[Sequence[Expr]] | None = None) -> t
     return result
 
 
+def want_elements(call: OpCall, read: Sequence[Expr], result: Sequence[Expr]) -> None:
+    """Refuse to find the elements of a result in a tensor that has none along one of the axes ``read``."""
+    if any(is_const(extent, 0) for extent in read) and not any(is_const(extent, 0) for extent in result):
+        refuse(call, "it reads from an axis without elements")
+
+
 def broadcast_to(call: OpCall, shape: Sequence[Expr], wanted: Sequence[Expr], what: str) -> None:
     """Refuse ``shape`` if it does not broadcast to ``wanted``."""
     joined = broadcast_shapes([wanted, shape])
