@@ -193,6 +193,36 @@ CASES: tuple[tuple[str, Callable[[Schedule], object], str], ...] = (
         lambda s: s.transform_layout("B", SWAPPED),
         "transform_layout of buffer 'B': block 'B' reads it at other places than it writes",
     ),
+    (CHAIN, lambda s: s.divide(("T", "B"), (I,), 4), "divide of blocks T, B: there are 1 loops for them"),
+    (CHAIN, lambda s: s.divide(("T", "B"), (I, J), 8), "divide of blocks T, B: 8 is not proven to lie inside the axis"),
+    (CHAIN, lambda s: s.divide(("T", "B"), (I, I), 4), "divide of block 'B': loop 'i' is not in its nest"),
+    (
+        SUM,
+        lambda s: s.divide(("C",), (K,), 4),
+        "divide of block 'C': its reduction over 'vk' does not lie inside the axis",
+    ),
+    (
+        REVERSED,
+        lambda s: s.divide(("T", "B"), (I, J), 4),
+        "divide of block 'T': others use 'T' at other places of the axis",
+    ),
+    (
+        THREE,
+        lambda s: s.divide(("T", "U"), (I, J), 4),
+        "divide of block 'T': others use 'T' at other places of the axis",
+    ),
+    (SUM, lambda s: s.prefetch("A", K, I), "prefetch of buffer 'A': loop 'i' is not inside loop 'k'"),
+    (SUM, lambda s: s.prefetch("B", I, K), "prefetch of buffer 'B': nothing inside loop 'k' reads it"),
+    (
+        ENDLESS,
+        lambda s: s.prefetch("A", I, K),
+        "prefetch of buffer 'A': what one iteration of 'i' reads is not one piece of known size",
+    ),
+    (
+        SUM,
+        both(lambda s: s.reorder(K, I), lambda s: s.prefetch("A", K, I)),
+        "prefetch of buffer 'A': what one iteration of 'k' reads is not one piece of known size",
+    ),
     (SUM, lambda s: s.pad("C", I, 0), "pad of block 'C': the multiple is 0"),
     (
         CHAIN,

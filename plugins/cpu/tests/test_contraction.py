@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tondo.interp import run_tensor_function
-from tondo.ir import FLOAT32, Compute, Const, Expr, For, TensorFunction, TensorType, Var, dims, maximum, select, walk
+from tondo.ir import (
+    FLOAT32,
+    Block,
+    Compute,
+    Const,
+    Expr,
+    For,
+    Intrin,
+    TensorFunction,
+    TensorType,
+    Var,
+    dims,
+    maximum,
+    select,
+    walk,
+)
 from tondo.passes import Miss
 from tondo.passes.rule import RecordedChoices
 from tondo.target import Caches, Target
 from tondo_cpu.contraction.rule import ContractionRule
-from tondo_cpu.contraction.tile import Tile, best, even, legal
+from tondo_cpu.contraction.tile import Tile, best, even, heights, legal, uneven_efficiency
 from tondo_cpu.machine import Machine
 from tondo_passes.tensor import LOWERING
 from tondo_schedule import relayout, transform_layout
 
 WIDE = Target("cpu", "any", "any", frozenset(), 512, 32, Caches(32768, 1 << 20, 0), 2)
+AVX2 = Target("cpu", "any", "any", frozenset(), 256, 16, Caches(32768, 1 << 20, 0), 1)
 NARROW = Target("cpu", "any", "any", frozenset(), 128, 16, Caches(32768, 1 << 20, 0), 1)
-MACHINES = st.sampled_from([WIDE, NARROW])
+MACHINES = st.sampled_from([WIDE, AVX2, NARROW])
 N = Var("n")
 CALM = settings(derandomize=True, deadline=None, max_examples=15)
 
@@ -228,6 +246,53 @@ def test_register_tiles(target: Target, rows: int | None, columns: int, expected
     tile = best(machine, rows, columns)
     assert legal(tile, machine)
     assert even(tile, rows) == expected
+
+
+@given(rows=st.integers(1, 300), most=st.integers(1, 8))
+@CALM
+def test_two_heights_cover_rows_exactly(rows: int, most: int) -> None:
+    found = heights(rows, most)
+    assert sum(height * count for height, count in found) == rows
+    assert sum(count for _, count in found) == -(-rows // most)
+    assert max(height for height, _ in found) - min(height for height, _ in found) <= 1
+
+
+@pytest.mark.parametrize(("rows", "columns", "expected"), [(7, 512, Tile(4, 3)), (9, 192, Tile(5, 2))])
+def test_tiles_of_two_heights_waste_no_rows(rows: int, columns: int, expected: Tile) -> None:
+    machine = Machine.of(AVX2, FLOAT32)
+    assert best(machine, rows, columns, estimate=uneven_efficiency) == expected
+
+
+def _prefetches(function: TensorFunction) -> int:
+    return sum(isinstance(item, Intrin) and item.name == "prefetch" for item in walk(function.body))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 64])
+@pytest.mark.parametrize(("m", "n", "parts"), [(7, 192, 2), (9, 160, 2), (8, 96, 1), (49, 64, 1)])
+def test_rows_are_divided_where_one_height_leaves_some_over(m: int, n: int, parts: int, threads: int) -> None:
+    target = replace(AVX2, threads=threads)
+    a, b, bias = values(m, 6), values(6, n), values(n)
+    function, arrays = arranged(dense(m, n, 6), [a, b, bias], target)
+    result = scheduled(function, target)
+    products = [block for block in walk(result.body) if isinstance(block, Block) and "intrinsic" in block.attrs]
+    # With as many threads as there are panels the tiles of rows have to be shared, too.
+    assert len(products) == (parts if threads < 64 else 1)
+    np.testing.assert_array_equal(run(result, *arrays), np.maximum(a @ b + bias, 0))
+
+
+def test_the_next_panel_of_weights_is_fetched_while_this_one_is_used() -> None:
+    a, b, bias = values(12, 6), values(6, 192), values(192)
+    function, arrays = arranged(dense(12, 192, 6), [a, b, bias], AVX2)
+    result = scheduled(function, AVX2)
+    assert _prefetches(result) == 1
+    np.testing.assert_array_equal(run(result, *arrays), np.maximum(a @ b + bias, 0))
+
+
+@pytest.mark.parametrize(("m", "reason"), [(1, "memory is the limit"), (1000, "it does not weigh")])
+def test_weights_that_are_used_once_or_very_often_are_not_fetched_ahead(m: int, reason: str) -> None:
+    arrays = [values(m, 6), values(6, 192), values(192)]
+    function, _ = arranged(dense(m, 192, 6), arrays, AVX2)
+    assert _prefetches(scheduled(function, AVX2)) == 0, reason
 
 
 def test_a_recorded_tile_is_used() -> None:

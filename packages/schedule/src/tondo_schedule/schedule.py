@@ -29,12 +29,14 @@ from tondo_schedule.primitives import (
     compute_at,
     compute_inline,
     decompose_reduction,
+    divide,
     drop_unit_axes,
     fuse,
     merge_axes,
     pad,
     parallel,
     partition,
+    prefetch,
     reindex,
     reorder,
     reverse_compute_at,
@@ -195,6 +197,11 @@ class Schedule:
         self._function, _ = unroll.apply(self._function, loop)
         self._record("unroll", {"loop": loop.name})
 
+    def prefetch(self, buffer: str, loop: Var, inner: Var) -> None:
+        """See :mod:`tondo_schedule.primitives.prefetch`."""
+        self._function, _ = prefetch.apply(self._function, buffer, loop, inner)
+        self._record("prefetch", {"buffer": buffer, "loop": loop.name, "inner": inner.name})
+
     def annotate(self, place: Var | str, name: str, value: float | str | bool) -> None:
         """See :mod:`tondo_schedule.primitives.annotate`."""
         self._function, _ = annotate.apply(self._function, place, name, value)
@@ -283,6 +290,14 @@ class Schedule:
         self._function, made = specialize.apply(self._function, tuple(blocks), condition)
         names: list[Plain] = list(blocks)
         self._record("specialize", {"blocks": names, "of": loop, "least": least}, *made)
+        return made
+
+    def divide(self, blocks: Sequence[str], loops: Sequence[Var], point: int) -> tuple[str, ...]:
+        """See :mod:`tondo_schedule.primitives.divide`; returns the names of the blocks in the second part."""
+        self._function, made = divide.apply(self._function, tuple(blocks), tuple(loops), point)
+        names: list[Plain] = list(blocks)
+        args: dict[str, Plain] = {"blocks": names, "tiled": [loop.name for loop in loops], "point": point}
+        self._record("divide", args, *made)
         return made
 
     # ------------------------------------------------------------------------------------------ reductions

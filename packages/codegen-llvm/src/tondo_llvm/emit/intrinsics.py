@@ -181,7 +181,8 @@ def _part(frame: Frame, value: Operand, dtype: DType, first: int, count: int) ->
 
 def _prefetch(frame: Frame, expr: Intrin) -> Operand:
     pointer = _pointer(frame, expr)
-    frame.out.do(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+    # Into the second cache: what is in use now would have to leave the first one.
+    frame.out.do(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 2, i32 1)")
     return 0
 
 

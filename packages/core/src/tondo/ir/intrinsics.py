@@ -67,7 +67,13 @@ _TABLE = (
     IntrinsicInfo("reduce_mul", 1, "product of the lanes, a scalar", elementwise=False),
     IntrinsicInfo("reduce_max", 1, "maximum of the lanes, a scalar", elementwise=False),
     IntrinsicInfo("reduce_min", 1, "minimum of the lanes, a scalar", elementwise=False),
-    IntrinsicInfo("prefetch", 1, "hint that the element (a Load) will be read soon", pure=False, elementwise=False),
+    IntrinsicInfo(
+        "prefetch",
+        1,
+        "hint that the element (a Load, which may lie behind the buffer) will be read: it comes into the second cache",
+        pure=False,
+        elementwise=False,
+    ),
 )
 
 INTRINSICS: Final[dict[str, IntrinsicInfo]] = {info.name: info for info in _TABLE}

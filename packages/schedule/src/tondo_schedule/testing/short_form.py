@@ -24,6 +24,7 @@ from tondo.ir import (
     Block,
     Buffer,
     Const,
+    Evaluate,
     Expr,
     For,
     If,
@@ -204,6 +205,8 @@ def _statement(stmt: Stmt, values: dict[Var, Expr]) -> Iterator[str]:
             yield from _written(stmt, values)
         case Store():
             yield _store(stmt, values, starts=False)
+        case Evaluate():
+            yield script(substitute(stmt.value, values))
         case _:
             raise AssertionError(stmt)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from tondo.ir import Const
 from tondo.target import Target
-from tondo_cpu.contraction.tile import best, efficiency, even
+from tondo_cpu.contraction.tile import best, uneven_efficiency
 from tondo_cpu.machine import Machine
 from tondo_schedule.facts import Stage
 
@@ -45,9 +45,9 @@ def combines(product: Stage, columns: Sequence[int], target: Target) -> bool:
 
 def _seconds(rows: int | None, depth: int, columns: int, machine: Machine) -> float:
     """Return the time of one row of a product of so many ``columns``, which is tiled along ``rows``."""
-    tile = even(best(machine, rows, columns), rows)
+    tile = best(machine, rows, columns, estimate=uneven_efficiency)
     peak = _FLOPS_PER_LANE * min(machine.lanes, 8)
-    return 2 * depth * columns / (peak * efficiency(tile, rows, columns, machine))
+    return 2 * depth * columns / (peak * uneven_efficiency(tile, rows, columns, machine))
 
 
 def _constant(extent: object) -> int | None:

@@ -19,7 +19,7 @@ from tondo_cpu.contraction.parallel import combines
 from tondo_cpu.contraction.prepare import prepare
 from tondo_cpu.contraction.roles import Roles, result_order, roles_of, slides
 from tondo_cpu.contraction.schedule import apply_tile, axes_of, constant
-from tondo_cpu.contraction.tile import Tile, best, candidates, even
+from tondo_cpu.contraction.tile import Tile, best, candidates, even, uneven_efficiency
 from tondo_cpu.contraction.wishes import wishes
 from tondo_cpu.machine import Machine
 from tondo_cpu.padding import paddings_of
@@ -211,7 +211,7 @@ def _tile(
     if slides(roles) and widest:
         vectors = 1
     tiles = candidates(machine, rows, vectors, widest)
-    prior = best(machine, rows, columns, tiles)
+    prior = best(machine, rows, columns, tiles, uneven_efficiency)
     options = [(tile.rows, tile.vectors) for tile in tiles]
     chosen = Tile(
         *context.choose(

@@ -20,6 +20,7 @@ from tondo.diagnostics import TondoError
 from tondo.ir import Const, IterVar, Var
 from tondo.target import Intrinsic
 from tondo_cpu.contraction.roles import Roles, slides
+from tondo_cpu.contraction.rows import Rows, divided
 from tondo_cpu.contraction.tile import Tile
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
 from tondo_cpu.padding import read_through
@@ -27,6 +28,8 @@ from tondo_cpu.regions import estimate, make_parallel
 from tondo_cpu.vectors import vectorize_inner, whole_vectors
 from tondo_schedule import Schedule
 
+_MOST_USES = 64
+"""Tiles of rows up to which fetching the next panel pays."""
 _WIDEST_WINDOW = 7
 """Taps of a window that are written out."""
 
@@ -42,6 +45,8 @@ class Axes:
     depth: tuple[Var, ...]
     window: Var | None = None
     """The innermost depth loop if it slides along the rows and both operands are read in vectors."""
+    streamed: str | None = None
+    """The buffer that is read in vectors if it has panels."""
 
 
 def axes_of(schedule: Schedule, anchor: str, roles: Roles) -> Axes:
@@ -63,6 +68,7 @@ def axes_of(schedule: Schedule, anchor: str, roles: Roles) -> Axes:
         tuple(reversed(rows[1:])),
         depth,
         depth[-1] if taps is not None and taps <= _WIDEST_WINDOW else None,
+        None if roles.panel is None else roles.streamed.buffer.name,
     )
 
 
@@ -85,40 +91,86 @@ def apply_tile(
     """Tile, reorder, keep the accumulators in registers, place the epilogue, unroll, vectorise, run in parallel.
 
     ``columns`` counts the elements of one panel (vectors times lanes, or fewer where the axis is shorter). The stage
-    ``padding`` is done without if that is possible (see :mod:`tondo_cpu.padding`).
+    ``padding`` is done without if that is possible (see :mod:`tondo_cpu.padding`). Rows that tiles of one height do
+    not fill become tiles of two heights where that is faster (see :mod:`tondo_cpu.contraction.rows`).
     """
     panels, inside = _split_columns(schedule, axes.vector, columns)
+    rows = Rows(anchor, epilogue, axes.row, axes.depth, inside, tile)
+    outside = (*axes.outer, panels, *axes.rows)
+    parts = divided(schedule, rows, outside, machine) if padding is None and axes.window is None else ()
+    if parts:
+        tiles = tuple(loop for part in parts for loop in _tile_rows(schedule, part, (), (), columns, machine))
+        around = outside
+    else:
+        # Windows that both operands are read in have few weights: all panels of a row stay near.
+        near = axes.window is not None
+        before, after = ((*axes.outer, *axes.rows), (panels,)) if near else (outside, ())
+        written_out = padding is not None or near
+        tiles = _tile_rows(schedule, rows, before, after, columns, machine, written_out=written_out)
+        around = (*before, *tiles, *after)
+    count = max(1, sum(constant(schedule, loop) or 1 for loop in tiles))
+    depth = _work(schedule, axes.depth)
+    streamed = depth * columns * schedule.block(epilogue).writes[0].buffer.dtype.bytes / count
+    work = max(depth * tile.rows * columns * 2 / FLOPS_PER_SECOND, streamed / BYTES_PER_SECOND)
+    if axes.window is not None:
+        schedule.unroll(axes.window)
+    _stream(schedule, axes, panels, tiles)
+    counts = [estimate(schedule, loop) for loop in around]
+    nested = None if padding is None else read_through(schedule, anchor, padding, around, known=axes.window is not None)
+    inner = prod(counts[nested:] if nested is not None else ()) * (count if parts else 1)
+    make_parallel(schedule, around[:nested], work * inner, machine)
+
+
+def _tile_rows(
+    schedule: Schedule,
+    rows: Rows,
+    before: tuple[Var, ...],
+    after: tuple[Var, ...],
+    columns: int,
+    machine: Machine,
+    *,
+    written_out: bool = False,
+) -> tuple[Var, ...]:
+    """Make register tiles of ``rows``, whose loop comes between ``before`` and ``after``; return that loop if any."""
     lanes = min(machine.lanes, columns)
     tiles: tuple[Var, ...] = ()
     unrolled: list[Var] = []
-    if axes.row is not None:
-        row_tiles, row = _split_rows(schedule, axes.row, tile.rows)
+    if rows.row is not None:
+        row_tiles, row = _split_rows(schedule, rows.row, rows.tile.rows)
         tiles = (row_tiles,)
         unrolled.append(row)
-    vectors, lane = schedule.split(inside, lanes, "shift") if columns > lanes else (None, inside)
+    vectors, lane = schedule.split(rows.inside, lanes, "shift") if columns > lanes else (None, rows.inside)
     if vectors is not None:
         unrolled.append(vectors)
-    # Windows that both operands are read in have few weights: all panels of a row stay near.
-    inner = (*axes.rows, *tiles, panels) if axes.window is not None else (panels, *axes.rows, *tiles)
-    around = (*axes.outer, *inner)
-    schedule.reorder(*around, *axes.depth, *unrolled, lane)
-    place = around[-1]
-    schedule.reverse_compute_at(epilogue, place)
-    start = schedule.decompose_reduction(anchor, axes.depth[0])
-    depth = _work(schedule, axes.depth)
-    tiles_of_rows = max(1, constant(schedule, tiles[0]) or 1) if tiles else 1
-    streamed = depth * columns * schedule.block(anchor).writes[0].buffer.dtype.bytes / tiles_of_rows
-    work = max(depth * tile.rows * columns * 2 / FLOPS_PER_SECOND, streamed / BYTES_PER_SECOND)
+    schedule.reorder(*before, *tiles, *after, *rows.depth, *unrolled, lane)
+    place = (*before, *tiles, *after)[-1]
+    schedule.reverse_compute_at(rows.epilogue, place)
+    start = schedule.decompose_reduction(rows.anchor, rows.depth[0])
     _unroll_start(schedule, start, place)
-    written_out = padding is not None or axes.window is not None
-    instruction = None if written_out else _instruction(machine, lanes, tile, columns)
+    instruction = None if written_out else _instruction(machine, lanes, rows.tile, columns)
     _multiply_add(schedule, (*unrolled, lane), instruction)
-    if axes.window is not None:
-        schedule.unroll(axes.window)
-    _epilogue_loops(schedule, epilogue, place, machine)
-    counts = [estimate(schedule, loop) for loop in around]
-    nested = None if padding is None else read_through(schedule, anchor, padding, around, known=axes.window is not None)
-    make_parallel(schedule, around[:nested], work * prod(counts[nested:] if nested is not None else ()), machine)
+    _epilogue_loops(schedule, rows.epilogue, place, machine)
+    return tiles
+
+
+def _stream(schedule: Schedule, axes: Axes, panels: Var, tiles: tuple[Var, ...]) -> None:
+    """Let the next panel come while this one is multiplied with its few ``tiles`` of rows.
+
+    Otherwise the first tile waits for memory, and all that follow leave it idle. With many tiles that does not weigh,
+    and of a single one memory is the limit anyhow. Only parameters come from memory: panels that are packed here are
+    in a cache.
+    """
+    if axes.streamed is None or all(buffer.name != axes.streamed for buffer in schedule.function.buffers):
+        return
+    around = [constant(schedule, loop) or _MOST_USES for loop in axes.rows]
+    uses = prod(around) * sum(constant(schedule, loop) or _MOST_USES + 1 for loop in tiles)
+    if not 1 < uses <= _MOST_USES:
+        return
+    saved = schedule.checkpoint()
+    try:
+        schedule.prefetch(axes.streamed, panels, axes.depth[-1])
+    except TondoError:
+        schedule.rollback(saved)
 
 
 def _instruction(machine: Machine, lanes: int, tile: Tile, columns: int) -> Intrinsic | None:

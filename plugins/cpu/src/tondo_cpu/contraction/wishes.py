@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
+
+from tondo.arith import Analyzer
 from tondo.ir import Buffer, Const, Load, TensorFunction, Var, add, mul, walk
 from tondo.target import Target
 from tondo_cpu.contraction.layout import inner_dims, to_the_end, variables_of
 from tondo_cpu.contraction.prepare import prepare
 from tondo_cpu.contraction.roles import depth_order
-from tondo_cpu.contraction.tile import best
+from tondo_cpu.contraction.tile import best, uneven_efficiency
 from tondo_cpu.machine import Machine
 from tondo_schedule import IndexMap, LayoutWish, Part, Schedule
 from tondo_schedule.facts import Contraction, contraction_of, stages_of
@@ -108,17 +111,22 @@ def _right_wish(schedule: Schedule, contraction: Contraction, target: Target) ->
         return None if order.is_identity else order
     vector = contraction.n[-1]
     analyzer = schedule.analyzer()
-    rows = 1 if not contraction.m else None
-    if contraction.m:
-        extent = analyzer.simplify(contraction.m[-1].extent)
-        rows = getattr(extent, "value", None)
+    rows = _rows(contraction, analyzer)
     columns = getattr(analyzer.simplify(vector.extent), "value", None)
-    width = best(machine, rows, columns).vectors * machine.lanes
+    width = best(machine, rows, columns, estimate=uneven_efficiency).vectors * machine.lanes
     own = dims[vector.var]
     others = [d for d in range(right.buffer.rank) if d not in inside and d != own]
     blocked = IndexMap.blocked([*others, *inside], own, width)
     outer, *rest = blocked.parts
     return IndexMap((*rest[: len(others)], outer, *rest[len(others) :]))
+
+
+def _rows(contraction: Contraction, analyzer: Analyzer) -> int | None:
+    """Return the rows that are one axis in memory: of a window only the innermost, else all; None if unknown."""
+    plain = all(it.var in contraction.left.indices for it in contraction.m)
+    extents = [analyzer.simplify(it.extent) for it in (contraction.m if plain else contraction.m[-1:])]
+    counts = [int(extent.value) for extent in extents if isinstance(extent, Const)]
+    return prod(counts) if len(counts) == len(extents) else None
 
 
 def _grouped(schedule: Schedule, contraction: Contraction, target: Target) -> IndexMap | None:
@@ -137,9 +145,8 @@ def _grouped(schedule: Schedule, contraction: Contraction, target: Target) -> In
     others = [index for place, index in enumerate(right.indices) if place not in own]
     if len(own) != 1 or not all(isinstance(index, Var) or _fixed(index) for index in others):
         return None
-    rows = getattr(analyzer.simplify(contraction.m[-1].extent), "value", None) if contraction.m else 1
     machine = Machine.of(target, right.buffer.dtype)
-    width = best(machine, rows, size).vectors * machine.lanes
+    width = best(machine, _rows(contraction, analyzer), size, estimate=uneven_efficiency).vectors * machine.lanes
     if -(-size // width) * width > _MOST_WASTE * size:
         return None
     dims = {index: place for place, index in enumerate(right.indices) if isinstance(index, Var)}

@@ -14,7 +14,7 @@ from typing import Final
 
 from tondo.ir import Const, Expr
 from tondo.target import Target
-from tondo_cpu.contraction.tile import best, efficiency, even
+from tondo_cpu.contraction.tile import best, uneven_efficiency
 from tondo_cpu.machine import Machine
 from tondo_schedule.facts import SlidingProduct
 
@@ -106,9 +106,9 @@ def filter_seconds(sizes: _Sizes, outputs: Sequence[int], machine: Machine) -> f
 
 def _product(rows: int, depth: int, sizes: _Sizes, axis: int, machine: Machine, points: int = 1) -> float:
     """Return the time of ``rows`` x columns sums of ``depth`` products, whose rows are tiled along ``axis``."""
-    tile = even(best(machine, axis, sizes.columns), axis)
+    tile = best(machine, axis, sizes.columns, estimate=uneven_efficiency)
     peak = _FLOPS_PER_LANE * min(machine.lanes, 8)
-    multiply = 2 * rows * depth * sizes.columns / (peak * efficiency(tile, axis, sizes.columns, machine))
+    multiply = 2 * rows * depth * sizes.columns / (peak * uneven_efficiency(tile, axis, sizes.columns, machine))
     stream = points * depth * sizes.columns * sizes.bytes / _WEIGHTS_PER_SECOND
     return max(multiply, stream) + min(multiply, stream) / 2
 

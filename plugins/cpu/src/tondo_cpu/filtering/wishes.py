@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from tondo.ir import Buffer, Const, IterVar, TensorFunction, Var
 from tondo.target import Target
 from tondo_cpu.contraction.layout import to_the_end, variables_of
-from tondo_cpu.contraction.tile import best
+from tondo_cpu.contraction.tile import best, uneven_efficiency
 from tondo_cpu.filtering.structure import Filter, filter_of
 from tondo_cpu.machine import Machine
 from tondo_schedule import IndexMap, LayoutWish
@@ -75,7 +75,7 @@ def _weights(found: Filter, target: Target) -> dict[Buffer, IndexMap]:
     own = right.indices.index(column.var)
     rows, columns = _count([it for it in (*contraction.m, *contraction.n) if it not in found.columns]), _count([column])
     machine = Machine.of(target, right.buffer.dtype)
-    width = best(machine, rows, columns).vectors * machine.lanes
+    width = best(machine, rows, columns, estimate=uneven_efficiency).vectors * machine.lanes
     others = [place for place in range(right.buffer.rank) if place != own]
     outer, *rest = IndexMap.blocked(others, own, width).parts
     batch = len(contraction.batch)
