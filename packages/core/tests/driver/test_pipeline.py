@@ -76,6 +76,11 @@ def test_the_default_pipeline_is_that_of_the_kind():
     assert passes("passes: []") == ()
 
 
+def test_the_default_pipeline_may_be_a_part_of_a_list():
+    made = passes("passes: [{use: graph.inherited, max_ops: 5}, default, graph.fuse]")
+    assert made == (Inherited(max_ops=5), Fuse(), Fuse(max_ops=3), Fuse())
+
+
 def test_passes_are_written_with_every_option():
     assert pass_specs((Fuse(skip=frozenset({"b", "a"})),)) == [
         {

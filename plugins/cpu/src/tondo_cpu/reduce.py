@@ -63,6 +63,11 @@ def estimate_all(schedule: Schedule, loops: list[Var]) -> int:
     return total
 
 
+def runs_across(schedule: Schedule, stage: Stage) -> bool:
+    """Return whether vectors of neighbouring results are contiguous in all that the reduction ``stage`` reads."""
+    return _across(schedule, stage) is not None
+
+
 def _across(schedule: Schedule, stage: Stage) -> IterVar | None:
     """Return the spatial axis that is contiguous in the result and in every operand that has it."""
     last = stage.store.indices[-1] if stage.store.indices else None

@@ -13,7 +13,7 @@ from tondo.ir import TensorFunction, Var
 from tondo.passes import Miss, RuleContext
 from tondo_cpu.inline import inline_cheap
 from tondo_cpu.machine import BYTES_PER_SECOND, FLOPS_PER_SECOND, Machine
-from tondo_cpu.reduce import estimate_all, schedule_row
+from tondo_cpu.reduce import estimate_all, runs_across, schedule_row
 from tondo_cpu.regions import make_parallel
 from tondo_cpu.rest import schedule_rest
 from tondo_cpu.vectors import vectorize_inner
@@ -57,7 +57,7 @@ def _by_rows(schedule: Schedule, context: RuleContext) -> bool:
     if len(stages) < 2 or len(schedule.function.output_buffers) != 1:
         return False
     last = stages[-1]
-    shared = _row_axes(stages)
+    shared = _row_axes(schedule, stages)
     if not shared:
         return False
     machine = Machine.of(context.target, last.output.dtype)
@@ -71,13 +71,15 @@ def _by_rows(schedule: Schedule, context: RuleContext) -> bool:
     return True
 
 
-def _row_axes(stages: tuple[Stage, ...]) -> int:
+def _row_axes(schedule: Schedule, stages: tuple[Stage, ...]) -> int:
     """Return how many leading axes all stages share as rows; 0 for none, or if vectors would not be contiguous."""
     reductions = [stage for stage in stages if stage.kind == "reduction"]
     count = min(len(stage.spatial) for stage in stages)
     for stage in reductions:
         own = {it.var for it in stage.reduction}
         inner = [access.indices[-1] for access in stage.reads if access.indices]
+        if runs_across(schedule, stage):
+            return 0
         if not any(index in own for index in inner if isinstance(index, Var)):
             return 0
     for stage in stages:

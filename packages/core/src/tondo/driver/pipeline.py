@@ -11,7 +11,7 @@ import json
 import sys
 import typing
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +23,9 @@ from tondo.plugin import Codegen, Extensions, Option
 from tondo.target import Target
 
 Options = Mapping[str, object]
+
+DEFAULT: Final = "default"
+"""Stands in a list of passes for those of the default pipeline of the target's kind."""
 
 
 def build_passes(file: PipelineFile, extensions: Extensions, target: Target) -> tuple[Pass, ...]:
@@ -37,6 +40,9 @@ def build_passes(file: PipelineFile, extensions: Extensions, target: Target) -> 
     passes: list[Pass] = []
     problems: list[Diagnostic] = []
     for index, entry in enumerate(entries):
+        if entry.use == DEFAULT and not _extra(entry):
+            passes.extend(_default(file, extensions, target))
+            continue
         made = _build(file, ("passes", index), entry.use, _extra(entry), extensions)
         if isinstance(made, list):
             problems.extend(made)
