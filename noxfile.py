@@ -30,7 +30,9 @@ FOLDERS = {
     "passes": "plugins/passes",
     "cpu": "plugins/cpu",
     "x86": "plugins/x86",
+    "tvm-ffi": "plugins/tvm-ffi",
     "cli": "packages/cli",
+    "kit": "packages/conformance",
 }
 WORKERS = ("-n", "2")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")

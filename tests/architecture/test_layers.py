@@ -18,9 +18,11 @@ MAY_IMPORT = {
     "tondo_llvm": CORE | {"tondo_schedule"},
     "tondo_ops": CORE,
     "tondo_x86": CORE,
+    "tondo_tvm_ffi": CORE | {"tondo_llvm"},
     "tondo_passes": CORE | {"tondo_schedule"},
     "tondo_cpu": CORE | {"tondo_schedule"},
     "tondo_cli": CORE,
+    "tondo_conformance": CORE,
 }
 INSIDE_CORE = [
     {"driver"},
@@ -35,7 +37,7 @@ ROOMS = {
     "llvmlite": {"tondo_llvm", "tondo_runtime"},
     "onnx": {"tondo_onnx"},
     "pluggy": {"tondo"},
-    "typer": {"tondo_cli"},
+    "typer": {"tondo_cli", "tondo_tvm_ffi"},
     "rich": {"tondo_cli"},
     "torch": set(),
     "onnxruntime": {"tondo_cli"},

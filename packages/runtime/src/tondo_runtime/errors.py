@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_EXIT_STATUS = {"U": 2, "X": 6, "A": 7, "R": 9}
+_EXIT_STATUS = {"U": 2, "P": 5, "X": 6, "A": 7, "R": 9}
 
 CODES: dict[str, str] = {
     "TND-U001": "unknown input name",
@@ -21,6 +21,7 @@ CODES: dict[str, str] = {
     "TND-U004": "missing input",
     "TND-U005": "invalid argument",
     "TND-U006": "file not found",
+    "TND-P003": "incompatible plugin",
     "TND-X002": "size limit exceeded",
     "TND-X003": "size arithmetic overflow",
     "TND-A001": "damaged artifact",
@@ -56,7 +57,7 @@ class RuntimeFailure(Exception):  # noqa: N818 - the name of the contract betwee
 
     @property
     def exit_status(self) -> int:
-        """Process exit status: 2 usage, 6 safety, 7 artifact, 9 execution."""
+        """Process exit status: 2 usage, 5 plugin, 6 safety, 7 artifact, 9 execution."""
         return _EXIT_STATUS[self.code[4]]
 
     def render(self) -> str:

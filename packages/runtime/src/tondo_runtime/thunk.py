@@ -130,26 +130,34 @@ def make_thunk(address: int, signature: Signature, refused: int, failed: int) ->
         refused: handle of the Python function that is called with arguments which do not fit.
         failed: handle of the Python function that is called with a status which is not zero.
     """
-    if importlib.util.find_spec("llvmlite") is None:
-        return None
-    with _lock:
-        code, entry = _compiled(signature)
-    return Thunk(code, entry, Target(address, refused, failed))
+    found = compile_thunk(thunk_ir(signature), "tondo_thunk")
+    return None if found is None else Thunk(found[0], found[1], Target(address, refused, failed))
 
 
 _lock = threading.Lock()
 
 
+def compile_thunk(text: str, symbol: str) -> tuple[ObjectEngine, int] | None:
+    """Return the code of an LLVM module and the address of ``symbol`` in it; None where llvmlite is not installed.
+
+    The same text is compiled once.
+    """
+    if importlib.util.find_spec("llvmlite") is None:
+        return None
+    with _lock:
+        return _compiled(text, symbol)
+
+
 @functools.cache
-def _compiled(signature: Signature) -> tuple[ObjectEngine, int]:
+def _compiled(text: str, symbol: str) -> tuple[ObjectEngine, int]:
     binding = importlib.import_module("llvmlite.binding")
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    module = binding.parse_assembly(thunk_ir(signature))
+    module = binding.parse_assembly(text)
     module.verify()
     machine = binding.Target.from_default_triple().create_target_machine(opt=2, reloc="pic", codemodel="small")
     code = ObjectEngine({"thunk": machine.emit_object(module)})
-    address = code.address("tondo_thunk")
+    address = code.address(symbol)
     assert address is not None
     return code, address
 
@@ -216,8 +224,14 @@ def _argument(place: int, param: CType) -> list[str]:
                 f"  %raw{p} = load ptr, ptr %at{p}, align 8",
                 *_tag(p, "plain", TypeIndex.RAW_STR),
                 *_tag(p, "small", TypeIndex.SMALL_STR),
-                f"  %ok{p} = or i1 %plain{p}, %small{p}",
-                f"  %a{p} = select i1 %small{p}, ptr %at{p}, ptr %raw{p}",
+                *_tag(p, "object", ObjectIndex.STR),
+                f"  %inside{p} = getelementptr i8, ptr %raw{p}, i64 {OBJECT_HEADER}",
+                f"  %from{p} = select i1 %object{p}, ptr %inside{p}, ptr %any{p}",
+                f"  %owned{p} = load ptr, ptr %from{p}, align 8",
+                f"  %direct{p} = or i1 %plain{p}, %small{p}",
+                f"  %ok{p} = or i1 %direct{p}, %object{p}",
+                f"  %borrowed{p} = select i1 %small{p}, ptr %at{p}, ptr %raw{p}",
+                f"  %a{p} = select i1 %object{p}, ptr %owned{p}, ptr %borrowed{p}",
             ]
         case "float":
             kind = "float" if param.bits == 32 else "double"
@@ -278,7 +292,7 @@ def _tensor(p: str, dtype: int, any_value: str = "") -> list[str]:
     ]
 
 
-def _tag(p: str, name: str, code: TypeIndex) -> list[str]:
+def _tag(p: str, name: str, code: TypeIndex | ObjectIndex) -> list[str]:
     return [f"  %{name}{p} = icmp eq i32 %tag{p}, {int(code)}"]
 
 
