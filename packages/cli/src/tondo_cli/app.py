@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "inspect": ("tondo_cli.commands.inspect:app", "Print a model after a pass, or an artifact's contents."),
     "pipeline": ("tondo_cli.commands.pipeline:app", "Show, check and describe pipeline files."),
     "plugin": ("tondo_cli.commands.plugin:app", "List, describe, check, lock and create plugins."),
+    "ffi": ("tondo_cli.commands.ffi:app", "List the functions that models can call by name."),
     "targets": ("tondo_cli.commands.targets:app", "List targets and the facts about this machine."),
     "doctor": ("tondo_cli.commands.doctor:app", "Check the installation."),
 }
