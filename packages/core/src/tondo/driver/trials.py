@@ -46,7 +46,7 @@ SECONDS: Final = 0.25
 """For how long the modules of one question run in turn."""
 MOST: Final = 200
 """How often each of them runs at most."""
-LEAST: Final = 3
+LEAST: Final = 5
 """How often each of them runs at least."""
 
 Build = Callable[["IRModule", "Plan"], tuple[Session, "IRModule"]]

@@ -2,14 +2,17 @@
 
 A library looks at a tensor function and offers to run it. Two kinds exist:
 
-- hand-written kernels: the offer names a packed function, which is called with the function's scalars and buffers;
+- hand-written kernels: the offer names a packed function, which is called with the function's scalars and buffers, or
+  it brings a tensor function that does the same by calling packed functions, with whatever loops and memory it needs
+  around them;
 - an external compiler (:class:`KernelCompiler`): code for the function is made when the module is, travels in the
   artifact under a kind of its own, and is loaded by the loader that the runtime finds for that kind
   (:mod:`tondo_runtime.loaders`).
 
 The pass ``graph.partition`` asks the libraries and decides. A function that goes to a library stays in the module as it
 is, with the attribute ``library``: it prints, parses and runs in the interpreter like any other, only no code is
-generated from it.
+generated from it. A function that an offer brings takes its place instead, with the attribute ``brought_by``, and is
+lowered like any other.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from tondo.diagnostics import fail
 from tondo.ir import Attrs
 from tondo.passes.rule import Choice, Miss
 from tondo.target.target import Target
@@ -34,6 +38,8 @@ class Offer:
     Attributes:
         call: the packed function that computes it; it takes the scalars and buffers of the tensor function in order.
             None if the library compiles the function: code that it makes then defines the packed function.
+        function: a tensor function with the same parameters that computes it by calls of packed functions, scheduled
+            (no rule is asked about it). With it, ``call`` is None and ``attributes`` is empty.
         attributes: plain values. A packed function that the offer names gets them as keyword arguments; a library that
             compiles the function finds them in its attribute ``attributes``.
         seconds: estimated time of one call on the target; None if only a measurement can tell.
@@ -42,6 +48,7 @@ class Offer:
     call: str | None = None
     attributes: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
     seconds: float | None = None
+    function: TensorFunction | None = None
 
 
 LIBRARY: Final = "library"
@@ -52,19 +59,38 @@ ATTRIBUTES: Final = "attributes"
 """Attribute of such a function: the attributes of the offer, if there are any."""
 
 
+BROUGHT_BY: Final = "brought_by"
+"""Attribute of a tensor function that a library brought: the library's name."""
+
+
 def placed(function: TensorFunction) -> bool:
     """Return whether a library runs ``function``, so that no pass rewrites it and no code is generated from it."""
     return LIBRARY in function.attrs
 
 
 def place(function: TensorFunction, library: str, offer: Offer) -> TensorFunction:
-    """Return ``function``, to be run by ``library`` as it offered."""
+    """Return ``function``, to be run by ``library`` as it offered: as it is, or the one that the offer brings.
+
+    Raises:
+        TondoError: TND-B006 if that has other parameters.
+    """
+    if offer.function is not None:
+        brought = offer.function
+        if _interface(brought) != _interface(function) or offer.call is not None or offer.attributes:
+            fail("TND-B006", f"what the library '{library}' brings for '{function.name}' has another interface")
+        attrs = brought.attrs.with_(**{BROUGHT_BY: library, "rule": brought.attrs.get("rule", library)})
+        return replace(brought, name=function.name, attrs=attrs)
     attrs = function.attrs.with_(**{LIBRARY: library})
     if offer.call is not None:
         attrs = attrs.with_(**{CALL: offer.call})
     if offer.attributes:
         attrs = attrs.with_(**{ATTRIBUTES: Attrs(offer.attributes)})
     return replace(function, attrs=attrs)
+
+
+def _interface(function: TensorFunction) -> tuple[object, ...]:
+    buffers = [(buffer.shape, buffer.dtype, buffer.strides) for buffer in function.buffers]
+    return (function.scalars, tuple(buffers), function.outputs)
 
 
 def taken_back(function: TensorFunction) -> TensorFunction:

@@ -9,7 +9,7 @@ from tondo_schedule.facts.access import Access, Pattern, accesses, pattern_of
 from tondo_schedule.facts.contraction import Contraction, contraction_of
 from tondo_schedule.facts.row_chain import COLUMN, UNIT, RowChain, row_chain_of
 from tondo_schedule.facts.stage import Stage, StageKind, consumers_of, stage_of, stages_of
-from tondo_schedule.facts.window import SlidingAxis, SlidingProduct, read_padded, sliding_product
+from tondo_schedule.facts.window import SlidingAxis, SlidingProduct, padding_of, read_padded, sliding_product
 
 __all__ = [
     "COLUMN",
@@ -25,6 +25,7 @@ __all__ = [
     "accesses",
     "consumers_of",
     "contraction_of",
+    "padding_of",
     "pattern_of",
     "read_padded",
     "row_chain_of",

@@ -76,7 +76,7 @@ def sliding_product(stage: Stage, stages: Sequence[Stage]) -> SlidingProduct | N
     if len(copies) > 1 or len(consumers_of(stages, left)) != 1:
         return None
     (copy,) = copies
-    padded = _padding(copy)
+    padded = padding_of(copy)
     return None if padded is None else SlidingProduct(stage, *padded, axes, copy)
 
 
@@ -107,7 +107,7 @@ def _axes(contraction: Contraction) -> tuple[SlidingAxis, ...] | None:
     return tuple(found) if len(set(seen)) == len(seen) else None
 
 
-def _padding(copy: Stage) -> tuple[Buffer, tuple[Expr, ...]] | None:
+def padding_of(copy: Stage) -> tuple[Buffer, tuple[Expr, ...]] | None:
     """Return what ``copy`` pads with zeros and the offsets between the two; None if it does anything else."""
     value = copy.store.value
     condition: Expr | None = None

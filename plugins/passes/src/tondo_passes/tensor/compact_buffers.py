@@ -17,7 +17,8 @@ After::
 Statements one after the other of which each writes all that it reads get a buffer each. A buffer moves into a loop
 when every iteration writes what it reads, and when what remains has a constant size that
 fits the stack of a thread (``stack_bytes``); otherwise it stays outside, whole. A ``local`` buffer that has to stay
-outside becomes a ``global`` one, shared by all threads: the parallel loops that use it become serial.
+outside becomes a ``global`` one, shared by all threads: the parallel loops that use it become serial. A buffer whose
+memory has another name as well, or that another function is given, stays as it is.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from tondo.ir import (
     For,
     If,
     Intrin,
+    Invoke,
     Let,
     Load,
     Node,
@@ -92,6 +94,8 @@ class CompactBuffers(TensorPass):
     def _sink(self, buffer: Buffer, body: Stmt, ranges: LoopRanges) -> Stmt:
         if not _touches(body, buffer):
             return body
+        if _is_shared_memory(body, buffer):
+            return Allocate(buffer, body)
         deeper = self._descend(buffer, body, ranges)
         if deeper is not None:
             return deeper
@@ -222,6 +226,14 @@ def _shared(buffer: Buffer, body: Stmt) -> Stmt:
 
 def _touches(node: Node, buffer: Buffer) -> bool:
     return any(isinstance(item, (Load, Store)) and item.buffer == buffer for item in walk(node))
+
+
+def _is_shared_memory(body: Stmt, buffer: Buffer) -> bool:
+    """Whether ``body`` uses the memory of ``buffer`` as a whole: under another name, or in another function."""
+    return any(
+        (isinstance(item, View) and item.base == buffer) or (isinstance(item, Invoke) and buffer in item.args)
+        for item in walk(body)
+    )
 
 
 def _written_first(body: Stmt, buffer: Buffer, var: Var) -> bool:
