@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tondo_blas.library import OpenBlas
 
 from tondo.ir import Invoke, walk
 from tondo.passes import Miss
-from tondo_blas.library import OpenBlas
 
 
 def products(offer):
@@ -47,7 +47,9 @@ def test_matmul(defined, check, numbers, left, right, kind):
         assert symbolic.seconds is None
 
 
-@pytest.mark.parametrize("equation", ["mk,nk->mn", "km,kn->mn", "km,nk->nm", "bmk,bnk->bmn", "bmhk,bnhk->bhmn", "mk,bkn->bmn"])
+@pytest.mark.parametrize(
+    "equation", ["mk,nk->mn", "km,kn->mn", "km,nk->nm", "bmk,bnk->bmn", "bmhk,bnhk->bhmn", "mk,bkn->bmn"]
+)
 def test_transposed_operands_and_results(defined, check, numbers, equation):
     sizes = {"b": 2, "h": 3, "m": 5, "n": 6, "k": 7}
     terms = equation.split("->")[0].split(",")

@@ -41,7 +41,6 @@ from tondo.passes.placement import GENERATED, Placement, merged, with_placements
 from tondo_passes.graph.calls import with_operation
 from tondo_passes.graph.functions import Functions
 from tondo_passes.graph.offers import REQUEST_KEYS, Candidate, ask, grant
-from tondo_passes.graph.prices import Crossings
 from tondo_passes.graph.weigh import Scales, Verdict
 
 if TYPE_CHECKING:
@@ -92,12 +91,13 @@ class Partition:
         offered = [candidate for candidate in candidates if candidate.offers]
         if not offered:
             return module
-        scales = Scales(module, context, self.name, self.most_measured if self.measure == "native" else 0)
+        most = self.most_measured if self.measure == "native" else 0
+        scales = Scales(module, context, self.name, most, offered)
         decided: dict[Candidate, list[Verdict]] = {}
         for graph in module.graph_functions():
             own = [candidate for candidate in offered if candidate.graph is graph]
             if own:
-                decided.update(_decide(own, modes, Crossings(graph, module, context), scales))
+                decided.update(_decide(own, modes, scales))
         return _rewritten(module, decided)
 
     def _modes(self, context: PassContext) -> dict[str, Mode]:
@@ -122,9 +122,7 @@ class Partition:
         return modes
 
 
-def _decide(
-    candidates: list[Candidate], modes: Mapping[str, Mode], crossings: Crossings, scales: Scales
-) -> dict[Candidate, list[Verdict]]:
+def _decide(candidates: list[Candidate], modes: Mapping[str, Mode], scales: Scales) -> dict[Candidate, list[Verdict]]:
     """Return for every candidate of one graph what was found for each library that offered; the first one counts."""
     found: dict[Candidate, list[Verdict]] = {}
     values: dict[str, set[GraphVar]] = {name: set() for name in modes}
@@ -132,9 +130,7 @@ def _decide(
     while open_:
         placed: list[Candidate] = []
         for candidate in open_:
-            verdicts = [
-                scales.weigh(candidate, name, modes[name], crossings, values[name]) for name in sorted(candidate.offers)
-            ]
+            verdicts = [scales.weigh(candidate, name, modes[name], values[name]) for name in sorted(candidate.offers)]
             found[candidate] = sorted(verdicts, key=lambda verdict: verdict.order)
             if found[candidate][0].taken:
                 values[found[candidate][0].library].update(candidate.binding.vars)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from tondo.arith import Analyzer
 from tondo.ir import (
-    Atom,
     CallDps,
     Const,
     Expr,
@@ -24,12 +23,13 @@ from tondo.ir import (
     walk,
 )
 from tondo_passes.graph.layout import Wishing, is_packed
+from tondo_passes.graph.neighbours import Neighbours
 from tondo_schedule.facts import stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from tondo.ir import DType, IRModule
+    from tondo.ir import Binding, DType, IRModule
     from tondo.passes import PassContext
     from tondo.target import Target
     from tondo_passes.graph.offers import Candidate
@@ -45,8 +45,6 @@ RECOGNISED: Final = 0.75
 """Share of the peak that code reaches whose structure a schedule rule has wishes for."""
 OTHER: Final = 0.2
 """Share of the peak of other code."""
-_SIZE: Final = 64
-"""Size of a dimension that may be anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +56,13 @@ class Work:
     dtype: DType
 
 
-def sizes_of(graph: GraphFunction, context: PassContext) -> dict[Var, int]:
-    """Return a likely size of every dimension that occurs in ``graph``: within its bounds."""
+def sizes_of(graph: GraphFunction, context: PassContext, size: int) -> dict[Var, int]:
+    """Return a size of every dimension that occurs in ``graph``: ``size``, or what of its bounds is next to that."""
     found: dict[Var, int] = {}
     for item in walk(graph):
         if isinstance(item, Var) and item not in found:
             low, high = context.dimensions.get(item.name, (1, None))
-            found[item] = max(low, _SIZE if high is None else min(high, _SIZE))
+            found[item] = max(low, 1, size if high is None else min(high, size))
     return found
 
 
@@ -82,14 +80,14 @@ def bytes_of(type_: TensorType, sizes: Mapping[Var, int]) -> int:
     return size
 
 
-def work_of(candidate: Candidate, sizes: Mapping[Var, int]) -> Work:
-    """Return the work of one call; what is in no compute form counts no operations."""
-    call, function = candidate.call, candidate.function
-    inside = {var: known(value, sizes) for var, value in zip(function.scalars, call.scalars, strict=True)}
-    stages = stages_of(function) or ()
-    operations = sum(stage.operations * known(stage.points, inside) for stage in stages)
-    size = sum(bytes_of(atom.tensor, sizes) for atom in (*dict.fromkeys(call.args), *candidate.binding.vars))
-    return Work(operations, size, candidate.binding.vars[0].tensor.dtype)
+def work_of(function: TensorFunction, binding: Binding, sizes: Mapping[Var, int]) -> Work:
+    """Return the work of a call of ``function``; what is in no compute form counts no operations."""
+    call = binding.operation
+    assert isinstance(call, CallDps)
+    within = {var: known(value, sizes) for var, value in zip(function.scalars, call.scalars, strict=True)}
+    operations = sum(stage.operations * known(stage.points, within) for stage in stages_of(function) or ())
+    size = sum(bytes_of(atom.tensor, sizes) for atom in (*dict.fromkeys(call.args), *binding.vars))
+    return Work(operations, size, binding.vars[0].tensor.dtype)
 
 
 def least_seconds(work: Work, target: Target) -> float:
@@ -121,32 +119,32 @@ class Crossings:
         rules = sorted(context.rules.values(), key=lambda rule: (-rule.priority, rule.name))
         self._rules: Sequence[Wishing] = [rule for rule in rules if isinstance(rule, Wishing)]
         self._wishes: dict[str, tuple[LayoutWish, ...]] = {}
-        self._maker = {var: binding for binding in graph.bindings for var in binding.vars}
-        self._users: dict[GraphVar, list[TensorFunction | None]] = {}
-        self._callers: dict[GraphVar, set[GraphVar]] = {}
-        for binding in graph.bindings:
-            call = binding.operation
-            callee = module.tensor(call.function) if isinstance(call, CallDps) else None
-            for atom in dict.fromkeys(item for item in walk(call) if isinstance(item, GraphVar)):
-                self._users.setdefault(atom, []).append(callee)
-                self._callers.setdefault(atom, set()).update(binding.vars)
-        self._results = {atom for atom in graph.results if isinstance(atom, GraphVar)}
+        self.neighbours = Neighbours(graph, module)
 
     def recognised(self, function: TensorFunction) -> bool:
         """Return whether a schedule rule has wishes for ``function``, be they that it stays as it is."""
         return bool(self._wishes_of(function))
 
-    def seconds(self, candidate: Candidate, placed: Collection[GraphVar], sizes: Mapping[Var, int]) -> float:
-        """Return the price of ``candidate``, where its library makes the values ``placed``, its own among them."""
+    def arranging(self, candidate: Candidate, placed: Collection[GraphVar], sizes: Mapping[Var, int]) -> float:
+        """Return the time of copies between arrangements; the library makes ``placed``, the candidate's values among them.
+
+        Copies are priced for every argument and result that a schedule rule would have liked in another arrangement.
+        """
         arranged = self._arranged(candidate.function)
         moved = 0
         for position, atom in enumerate((*candidate.call.args, *candidate.binding.vars)):
             if position in arranged and isinstance(atom, GraphVar) and not self._stays(atom, placed):
                 moved += 2 * bytes_of(atom.tensor, sizes)
-        for var in candidate.binding.vars:
-            if self._fuses(var) and not self._callers.get(var, set()) <= set(placed):
-                moved += 2 * bytes_of(var.tensor, sizes)
         return moved / BYTES
+
+    def unfused(self, candidate: Candidate, placed: Collection[GraphVar], sizes: Mapping[Var, int]) -> float:
+        """Return the time of passing once more over the results, where generated code joins what follows."""
+        followers = self.neighbours.followers(candidate.binding)
+        if not followers or set(followers[0].vars) <= set(placed):
+            return 0.0
+        moved = sum(bytes_of(var.tensor, sizes) for var in candidate.binding.vars)
+        moved += sum(bytes_of(var.tensor, sizes) for binding in followers[:-1] for var in binding.vars)
+        return 2 * moved / BYTES
 
     def _wishes_of(self, function: TensorFunction) -> tuple[LayoutWish, ...]:
         if function.name not in self._wishes:
@@ -163,16 +161,8 @@ class Crossings:
             if not wish.index_map.is_identity and (wish.parameter >= inputs or not is_packed(wish.index_map))
         )
 
-    def _stays(self, atom: Atom, placed: Collection[GraphVar]) -> bool:
-        """Whether what makes and what uses ``atom`` besides is run by the library."""
-        made = self._maker.get(atom) if isinstance(atom, GraphVar) else None
-        others = self._callers.get(atom, set()) if isinstance(atom, GraphVar) else set[GraphVar]()
-        return made is not None and all(var in placed for var in made.vars) and others <= set(placed)
-
-    def _fuses(self, var: GraphVar) -> bool:
-        """Whether generated code would join what follows with the call that makes ``var``."""
-        users = self._users.get(var, [])
-        if len(users) != 1 or var in self._results or users[0] is None:
-            return False
-        stages = stages_of(users[0]) or ()
-        return bool(stages) and all(stage.kind != "opaque" for stage in stages) and stages[0].kind != "contraction"
+    def _stays(self, atom: GraphVar, placed: Collection[GraphVar]) -> bool:
+        """Whether the library runs what makes and what uses ``atom``."""
+        made = self.neighbours.maker.get(atom)
+        users = [var for binding in self.neighbours.users.get(atom, []) for var in binding.vars]
+        return made is not None and set(made.vars) <= set(placed) and set(users) <= set(placed)

@@ -5,21 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tondo.ir import Binding, CallDps, Const, ConstantRef, GraphFunction, GraphVar, IRModule, TensorType, Var
+from tondo.ir import CallDps, ConstantRef
 from tondo.passes.library import place
 from tondo.passes.placement import Placement
-from tondo_passes.graph.prices import Crossings, bytes_of, known, least_seconds, likely_seconds, sizes_of, work_of
+from tondo_passes.graph.excerpt import excerpt
+from tondo_passes.graph.prices import Crossings, Work, least_seconds, likely_seconds, sizes_of, work_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
-    from tondo.ir import Atom, TensorFunction
+    from tondo.ir import Binding, GraphFunction, GraphVar, IRModule, Var
     from tondo.passes import PassContext, Times
     from tondo.passes.placement import Origin
     from tondo_passes.graph.offers import Candidate
 
 MARGIN: Final = 0.92
 """A library is chosen if it takes at most this share of the time of generated code: times vary from run to run."""
+SHARE: Final = 0.02
+"""Share of the model's likely time from which on the calls of a function are worth a measurement."""
+SIZE: Final = 64
+"""Size of a dimension that may have any, or less, so that:"""
+SECONDS: Final = 0.01
+"""no call is likely to take longer while it is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,113 +67,115 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else float(f"{seconds:.3g}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Times of one function at certain sizes."""
-
-    library: float | None
-    generated: float
-    origin: Origin
-    reason: str = ""
-
-
 class Scales:
-    """Weighs calls; equal ones once."""
+    """Weighs calls; equal ones are measured once."""
 
-    def __init__(self, module: IRModule, context: PassContext, pass_name: str, most_measured: int) -> None:
-        """Measure at most ``most_measured`` functions, with what follows the pass ``pass_name``."""
+    def __init__(
+        self, module: IRModule, context: PassContext, pass_name: str, most_measured: int, offered: Sequence[Candidate]
+    ) -> None:
+        """Measure at most ``most_measured`` functions of ``offered``, with what follows the pass ``pass_name``."""
         self._module = module
         self._context = context
         self._pass = pass_name
         represents = context.trials is not None and context.trials.represents(context.target)
         self._left = most_measured if represents else 0
-        self._why = "" if represents else "the target is not this machine"
-        self._known: dict[tuple[object, ...], _Found] = {}
-        self._sizes: dict[str, dict[Var, int]] = {}
-
-    def weigh(
-        self, candidate: Candidate, library: str, mode: str, crossings: Crossings, values: Collection[GraphVar]
-    ) -> Verdict:
-        """Return the verdict about ``candidate`` and ``library``, which runs what makes ``values`` already."""
-        if candidate.wanted is not None:
-            if candidate.wanted == library:
-                return Verdict(library, True, "requested", candidate.offers[library].seconds, wanted=True)
-            return Verdict(library, False, f"'{candidate.wanted}' is requested", candidate.offers[library].seconds)
-        if mode == "prefer":
-            return Verdict(library, True, "preferred", candidate.offers[library].seconds)
-        sizes = self._sizes_of(candidate.graph)
-        crossing = crossings.seconds(candidate, {*values, *candidate.binding.vars}, sizes)
-        found = self._times(candidate, library, crossings, crossing, sizes)
-        if found.library is None:
-            return Verdict(library, False, found.reason, None, crossing, found.generated, found.origin)
-        total = found.library + crossing
-        taken = not found.reason and total <= MARGIN * found.generated
-        reason = found.reason or ("faster" if taken else "not faster")
-        return Verdict(library, taken, reason, found.library, crossing, found.generated, found.origin)
+        self._why = "enough others were" if represents else "the target is not this machine"
+        self._measurements: dict[tuple[object, ...], tuple[float, float] | None] = {}
+        self.crossings = {graph: Crossings(graph, module, context) for graph in module.graph_functions()}
+        self._sizes = {graph: self._likely_sizes(graph, offered) for graph in self.crossings}
+        self._shares = self._shares_of_time()
 
     def work(self, candidate: Candidate) -> int:
         """Return the arithmetic operations of one call."""
-        return work_of(candidate, self._sizes_of(candidate.graph)).operations
+        return self._work(candidate).operations
 
-    def _sizes_of(self, graph: GraphFunction) -> dict[Var, int]:
-        if graph.name not in self._sizes:
-            self._sizes[graph.name] = sizes_of(graph, self._context)
-        return self._sizes[graph.name]
-
-    def _times(
-        self, candidate: Candidate, library: str, crossings: Crossings, crossing: float, sizes: Mapping[Var, int]
-    ) -> _Found:
-        call = candidate.call
-        kinds = tuple((isinstance(atom, ConstantRef), atom.type) for atom in call.args)
-        key = (candidate.function.name, call.scalars, kinds, library)
-        if key in self._known:
-            return self._known[key]
-        work, offer, target = work_of(candidate, sizes), candidate.offers[library], self._context.target
+    def weigh(self, candidate: Candidate, library: str, mode: str, values: Collection[GraphVar]) -> Verdict:
+        """Return the verdict about ``candidate`` and ``library``, which runs what makes ``values`` already."""
+        own = candidate.offers[library].seconds
+        if candidate.wanted is not None:
+            if candidate.wanted == library:
+                return Verdict(library, True, "requested", own, wanted=True)
+            return Verdict(library, False, f"'{candidate.wanted}' is requested", own)
+        if mode == "prefer":
+            return Verdict(library, True, "preferred", own)
+        crossings, sizes = self.crossings[candidate.graph], self._sizes[candidate.graph]
+        values = {*values, *candidate.binding.vars}
+        arranging = crossings.arranging(candidate, values, sizes)
+        unfused = crossings.unfused(candidate, values, sizes)
+        work, target = self._work(candidate), self._context.target
         likely = likely_seconds(work, target, recognised=crossings.recognised(candidate.function))
-        if least_seconds(work, target) + crossing > MARGIN * likely:
-            return _Found(offer.seconds, likely, "estimated", "cannot gain enough to be worth a measurement")
-        if self._left and all(bytes_of(atom.tensor, sizes) for atom in (*call.args, *candidate.binding.vars)):
+        least = max(least_seconds(work, target), own or 0.0)
+        if least + arranging + unfused > MARGIN * likely:
+            return Verdict(library, False, "cannot gain enough", own, arranging + unfused, likely, "estimated")
+        if self._shares.get(candidate.function.name, 0.0) < SHARE:
+            return Verdict(library, False, "too little to gain", own, arranging + unfused, likely, "estimated")
+        measured = self._measured(candidate, library, sizes)
+        if measured is not None:
+            generated, other = measured
+            taken = other + arranging <= MARGIN * generated
+            reason = "faster" if taken else "not faster"
+            return Verdict(library, taken, reason, other, arranging, generated, "measured")
+        if own is None:
+            return Verdict(library, False, f"not measured: {self._why}", None, arranging + unfused, likely, "estimated")
+        taken = own + arranging + unfused <= MARGIN * likely
+        reason = "faster" if taken else "not faster"
+        return Verdict(library, taken, reason, own, arranging + unfused, likely, "estimated")
+
+    # -- estimates
+
+    def _work(self, candidate: Candidate) -> Work:
+        return work_of(candidate.function, candidate.binding, self._sizes[candidate.graph])
+
+    def _likely_sizes(self, graph: GraphFunction, offered: Sequence[Candidate]) -> Mapping[Var, int]:
+        """Return sizes of the dimensions of ``graph`` at which no call takes long."""
+        own = [candidate for candidate in offered if candidate.graph is graph]
+        size = SIZE
+        while True:
+            sizes = sizes_of(graph, self._context, size)
+            works = (work_of(each.function, each.binding, sizes) for each in own)
+            longest = max((likely_seconds(each, self._context.target, recognised=True) for each in works), default=0.0)
+            if size == 1 or longest <= SECONDS:
+                return sizes
+            size //= 2
+
+    def _shares_of_time(self) -> dict[str, float]:
+        """Return the share of each function in the likely time of all calls."""
+        times: dict[str, float] = {}
+        for graph, crossings in self.crossings.items():
+            for binding in graph.bindings:
+                if not isinstance(binding.operation, CallDps):
+                    continue
+                function = self._module.tensor(binding.operation.function)
+                work = work_of(function, binding, self._sizes[graph])
+                seconds = likely_seconds(work, self._context.target, recognised=crossings.recognised(function))
+                times[function.name] = times.get(function.name, 0.0) + seconds
+        total = sum(times.values()) or 1.0
+        return {name: seconds / total for name, seconds in times.items()}
+
+    # -- measurements
+
+    def _measured(self, candidate: Candidate, library: str, sizes: Mapping[Var, int]) -> tuple[float, float] | None:
+        """Return the seconds of generated code and of the library, each with what generated code would join."""
+        followers = self.crossings[candidate.graph].neighbours.followers(candidate.binding)
+        calls = [candidate.binding, *followers]
+        key = (library, tuple(_structure(binding) for binding in calls), tuple(sizes.items()))
+        if key not in self._measurements:
+            if self._left == 0 or self._context.trials is None:
+                return None
             self._left -= 1
-            measured = self._measured(candidate, library, sizes)
-            if measured is not None:
-                self._known[key] = measured
-                return measured
-        if offer.seconds is None:
-            return _Found(None, likely, "estimated", f"not measured: {self._why or 'enough others were'}")
-        return _Found(offer.seconds, likely, "estimated")
-
-    def _measured(self, candidate: Candidate, library: str, sizes: Mapping[Var, int]) -> _Found | None:
-        assert self._context.trials is not None
-        own = place(candidate.function, library, candidate.offers[library])
-        modules = [self._alone(candidate, function, sizes) for function in (candidate.function, own)]
-        times = self._context.trials.times(modules, self._pass)
-        if times is None:
-            return None
-        generated, other = times
-        return _Found(_total(other), generated.computing, "measured")
-
-    def _alone(self, candidate: Candidate, function: TensorFunction, sizes: Mapping[Var, int]) -> IRModule:
-        """Return the call by itself: constants stay constants, other arguments are inputs of known sizes."""
-        call = candidate.call
-        fixed = {atom: _fixed(atom, sizes, f"x{i}") for i, atom in enumerate(dict.fromkeys(call.args))}
-        params = tuple(atom for atom in fixed.values() if isinstance(atom, GraphVar))
-        result = tuple(GraphVar(f"y{i}", _type(var.tensor, sizes)) for i, var in enumerate(candidate.binding.vars))
-        scalars = tuple(Const(known(value, sizes)) for value in call.scalars)
-        binding = Binding(result, CallDps(function.name, tuple(fixed[atom] for atom in call.args), scalars))
-        graph = GraphFunction("main", params, (binding,), result)
-        constants = {
-            atom.name: self._module.constants[atom.name] for atom in call.args if isinstance(atom, ConstantRef)
-        }
-        return IRModule.of(graph, function, constants=constants)
+            own = place(candidate.function, library, candidate.offers[library])
+            modules = [excerpt(calls, self._module, sizes, each) for each in (candidate.function, own)]
+            times = self._context.trials.times(modules, self._pass)
+            self._measurements[key] = None if times is None else (times[0].computing, _total(times[1]))
+        return self._measurements[key]
 
 
 def _total(times: Times) -> float:
     return times.computing + times.moving
 
 
-def _type(type_: TensorType, sizes: Mapping[Var, int]) -> TensorType:
-    return TensorType(tuple(Const(known(extent, sizes)) for extent in type_.dims), type_.dtype)
-
-
-def _fixed(atom: Atom, sizes: Mapping[Var, int], name: str) -> Atom:
-    return atom if isinstance(atom, ConstantRef) else GraphVar(name, _type(atom.tensor, sizes))
+def _structure(binding: Binding) -> tuple[object, ...]:
+    call = binding.operation
+    assert isinstance(call, CallDps)
+    kinds = tuple((isinstance(atom, ConstantRef), atom.type) for atom in call.args)
+    return (call.function, call.scalars, kinds)
