@@ -90,6 +90,13 @@ def test_extra_keys_are_ignored(axpy_manifest: Manifest) -> None:
     assert parse_manifest(json.dumps(axpy_manifest.to_json() | {"later": 1})) == axpy_manifest
 
 
+def test_the_report_about_libraries_is_kept(axpy_manifest: Manifest) -> None:
+    rows = ({"function": "axpy", "runs": "generated", "library_seconds": 1.5e-6, "calls": 2},)
+    manifest = replace(axpy_manifest, placement=rows)
+    assert parse_manifest(json.dumps(manifest.to_json())).placement == rows
+    assert "placement" not in axpy_manifest.to_json()
+
+
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
@@ -120,6 +127,8 @@ def test_extra_keys_are_ignored(axpy_manifest: Manifest) -> None:
         (("members",), {"code/0.o": {"sha256": "0" * 64, "size": -1}}, "outside 0"),
         (("plugins",), {"a": 1}, "not a string"),
         (("kernels",), [""], "empty"),
+        (("placement",), [{"reason": ["no"]}], "neither a text nor a number"),
+        (("placement",), ["generated"], "not an object"),
     ],
 )
 def test_malformed_fields_are_named(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Newest artifact format that this package reads."""
 
+Plain = str | int | float
+"""A value of a report."""
 NATIVE = frozenset({"object", "shared"})
 """Kinds of machine code that the runtime loads itself; whoever brings another kind brings a loader for it."""
 
@@ -124,7 +126,7 @@ class Manifest:
     The entry function is the symbol ``__tondo_<entry>``; its arguments are, in order: symbols (Int), inputs,
     constants, outputs (DLTensor*), workspace (one uint8 DLTensor* of ``workspace`` bytes, 64-byte aligned). If there
     are ``numbers``, an int64 DLTensor* stands before the workspace: the call writes them there. ``slots`` is how many
-    slots of memory a call may ask for.
+    slots of memory a call may ask for. ``placement`` tells people which functions libraries run and which not, and why.
     """
 
     name: str
@@ -144,6 +146,7 @@ class Manifest:
     producer: Mapping[str, str] = field(default_factory=dict[str, str])
     plugins: Mapping[str, str] = field(default_factory=dict[str, str])
     pipeline: Mapping[str, object] = field(default_factory=dict[str, object])
+    placement: tuple[Mapping[str, Plain], ...] = ()
 
     @property
     def entry_symbol(self) -> str:
@@ -176,4 +179,5 @@ class Manifest:
             "code": [{"member": code.member, "kind": code.kind, "sha256": code.sha256} for code in self.code],
             "members": {path: member.to_json() for path, member in sorted(self.members.items())},
             "pipeline": dict(self.pipeline),
+            **({"placement": [dict(row) for row in self.placement]} if self.placement else {}),
         }

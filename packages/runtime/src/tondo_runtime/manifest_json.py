@@ -22,6 +22,7 @@ from tondo_runtime.manifest import (
     ConstantSpec,
     Manifest,
     MemberSpec,
+    Plain,
     SymbolSpec,
     TargetSpec,
     TensorSpec,
@@ -180,6 +181,7 @@ def _manifest(root: _Record) -> Manifest:
         producer=root.texts("producer"),
         plugins=root.texts("plugins"),
         pipeline=dict(root.record("pipeline").items(MAX_NAMES)),
+        placement=root.list("placement", MAX_NAMES, _row) if "placement" in root else (),
     )
     _check_whole(manifest)
     return manifest
@@ -259,6 +261,16 @@ def _code(where: str, value: object) -> CodeSpec:
     if not is_code_kind(kind):
         raise _FormatError(f"{where}.kind is {kind[:64]!r}, which is no kind of code")
     return CodeSpec(member, kind, _sha256(record))
+
+
+def _row(where: str, value: object) -> dict[str, Plain]:
+    """Return a row of a report; it is for people, and nothing depends on its keys."""
+    row: dict[str, Plain] = {}
+    for key, item in _Record(where, value).items(64):
+        if not isinstance(item, str | int | float) or len(str(item)) > MAX_NAME:
+            raise _FormatError(f"{where}.{key[:64]} is neither a text nor a number")
+        row[_text(f"key of {where}", key)] = item
+    return row
 
 
 def _members(record: _Record) -> dict[str, MemberSpec]:

@@ -89,7 +89,7 @@ def _kind(stage: Stage, contraction: Contraction) -> str | None:
 
 
 def _bias(after: Sequence[Stage], stage: Stage, output: Buffer) -> Load | Miss | None:
-    """Return the bias that what follows the product adds, over the variables of the product; None if nothing follows."""
+    """Return the bias that is added to the product, over its variables; None if nothing follows it."""
     if not after:
         return None if stage.output == output else Miss("its result is not the product")
     last = after[0]

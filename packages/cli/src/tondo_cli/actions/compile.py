@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from tondo.script import script
 from tondo_cli import clock
 from tondo_cli.models import Choice
 from tondo_cli.output import Output
+from tondo_cli.placement import placement_lines
 from tondo_cli.text import size, table
 
 _SLOWEST: Final = 10
@@ -28,12 +29,14 @@ class Wish:
         timings: whether to print where the time went.
         trace: where to write the times for a browser.
         dump: folder for the module before and after each pass.
+        placement: whether to print which functions libraries run.
     """
 
     output: Path | None = None
     timings: bool = False
     trace: Path | None = None
     dump: Path | None = None
+    placement: bool = False
 
 
 def compile_model(model: Path | None, choice: Choice, wish: Wish, out: Output) -> None:
@@ -57,16 +60,20 @@ def compile_model(model: Path | None, choice: Choice, wish: Wish, out: Output) -
         "inputs": [spec.to_json() for spec in manifest.inputs],
         "outputs": [spec.to_json() for spec in manifest.outputs],
         "kernels": list(manifest.kernels),
+        "placement": [dict(row) for row in manifest.placement],
         "timings": [{**span.as_json(), "depth": depth} for depth, span in timing.root.walk()],
     }
     source = "taken from the cache" if compiled.from_cache else "compiled"
     machine = f"{manifest.target.kind} {manifest.target.cpu}".strip()
     summary = f"{path} ({size(path.stat().st_size)}), {source} in {seconds:.1f} s for {machine}"
-    out.result(value, _lines(f"{summary}, {len(manifest.kernels)} kernels", timing if wish.timings else None))
+    report = placement_lines(manifest.placement) if wish.placement else ()
+    summary = f"{summary}, {len(manifest.kernels)} kernels"
+    out.result(value, _lines(summary, report, timing if wish.timings else None))
 
 
-def _lines(summary: str, timing: Timing | None) -> Iterator[str]:
+def _lines(summary: str, report: Iterable[str], timing: Timing | None) -> Iterator[str]:
     yield summary
+    yield from report
     if timing is None:
         return
     yield from timing.table().splitlines()

@@ -15,6 +15,7 @@ from tondo.passes import Pass
 from tondo.script import script
 from tondo_cli.models import Choice, is_artifact
 from tondo_cli.output import Output
+from tondo_cli.placement import placement_lines
 from tondo_cli.text import size, table
 from tondo_runtime import Artifact, Manifest, TensorSpec
 from tondo_runtime.dims import format_shape
@@ -89,6 +90,8 @@ def _manifest(manifest: Manifest, path: Path) -> Iterator[str]:
     parameters = sum(math.prod(spec.shape) for spec in manifest.constants)
     yield f"constants: {len(manifest.constants)} with {parameters} elements"
     yield f"kernels: {len(manifest.kernels)}; foreign functions: {', '.join(manifest.packed) or 'none'}"
+    if manifest.placement:
+        yield from placement_lines(manifest.placement)
     rows = [(name, size(member.size), member.sha256[:12]) for name, member in manifest.members.items()]
     yield from table(rows, ("member", "size", "sha256"))
 

@@ -33,6 +33,9 @@ def compile(
         Path | None, typer.Option("--dump", metavar="FOLDER", help="Write the module before and after each pass.")
     ] = None,
     ops: Ops = None,
+    placement: Annotated[
+        bool, typer.Option("--placement", help="Print which functions libraries run, which not, and why.")
+    ] = False,
     plugins: Plugins = "",
     locked: Locked = None,
     json: Json = False,
@@ -45,4 +48,4 @@ def compile(
 
     del debug
     choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
-    compile_model(model, choice, Wish(output, timings, trace, dump), Output(json=json))
+    compile_model(model, choice, Wish(output, timings, trace, dump, placement), Output(json=json))

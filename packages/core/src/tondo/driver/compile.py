@@ -19,7 +19,7 @@ from tondo.driver.model import Model, Parts
 from tondo.driver.pipeline import codegen_options
 from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
 from tondo.driver.source import dimensions_of
-from tondo.driver.specialize import preferred_sizes, with_versions
+from tondo.driver.specialize import Sizes, preferred_sizes, with_versions
 from tondo.driver.trials import MeasuredTrials
 from tondo.ir import ConstantData, IRModule
 from tondo.passes import (
@@ -33,6 +33,7 @@ from tondo.passes import (
     Timing,
     run_pipeline,
 )
+from tondo.passes.placement import Placement, placements_of, with_placements
 from tondo.passes.verify import verifiers
 from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
 from tondo.script import script
@@ -120,7 +121,16 @@ def lower(plan: Plan, tools: Tools) -> IRModule:
     if plan.codegen is None:
         return module
     versions = [(sizes, _lowered(plan.with_sizes(sizes), tools)) for sizes in preferred_sizes(plan.file.config)]
-    return with_versions(module, versions)
+    return with_placements(with_versions(module, versions), _placements(module, versions))
+
+
+def _placements(module: IRModule, versions: Sequence[tuple[Sizes, IRModule]]) -> list[Placement]:
+    """Return the report about libraries of all versions."""
+    rows = placements_of(module)
+    for sizes, version in versions:
+        text = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+        rows.extend(replace(row, sizes=text) for row in placements_of(version))
+    return rows
 
 
 def _lowered(plan: Plan, tools: Tools) -> IRModule:

@@ -15,6 +15,7 @@ from tondo.diagnostics import fail
 from tondo.ir import Attrs, Binary, Compare, Const, DType, Expr, IRModule, Select, TensorType, Unary, Var
 from tondo.ir.expr import CompareOp
 from tondo.passes import LibraryCode
+from tondo.passes.placement import placements_of
 from tondo.plugin import CompiledCode
 from tondo.support.version import __version__
 from tondo.target import Target
@@ -130,6 +131,7 @@ def make_manifest(
         producer={"tondo": __version__},
         plugins=dict(plugins),
         pipeline=dict(pipeline),
+        placement=tuple(row.to_json() for row in placements_of(module)),
     )
 
 

@@ -7,10 +7,10 @@ manifest holds them as JSON.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, cast
 
-from tondo.ir import Attrs, AttrValue, IRModule
+from tondo.ir import Attrs, IRModule
 
 PLACEMENT: Final = "placement"
 """Attribute of a module: the rows, in the order of the calls."""
@@ -51,10 +51,9 @@ class Placement:
     source: str = ""
     sizes: str = ""
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, str | int | float]:
         """Return the row as plain values; what is unknown or empty is left out."""
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        return {name: value for name, value in values.items() if value is not None and value != ""}
+        return {name: value for name, value in _values(self).items() if value is not None and value != ""}
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> Placement:
@@ -81,11 +80,11 @@ def merged(rows: Sequence[Placement]) -> list[Placement]:
     counts: dict[Placement, int] = {}
     first: dict[Placement, Placement] = {}
     for row in rows:
-        key = Placement(**{**_values(row), "calls": 1, "source": ""})
+        key = replace(row, calls=1, source="")
         counts[key] = counts.get(key, 0) + row.calls
         first.setdefault(key, row)
-    return [Placement(**{**_values(first[key]), "calls": count}) for key, count in counts.items()]
+    return [replace(first[key], calls=count) for key, count in counts.items()]
 
 
-def _values(row: Placement) -> dict[str, AttrValue]:
+def _values(row: Placement) -> dict[str, str | int | float | None]:
     return {entry.name: getattr(row, entry.name) for entry in fields(row)}

@@ -68,6 +68,8 @@ def sizes_of(graph: GraphFunction, context: PassContext, size: int) -> dict[Var,
 
 def known(expr: Expr, sizes: Mapping[Var, int]) -> int:
     """Return ``expr`` at ``sizes``; 0 if it depends on more than these."""
+    if isinstance(expr, Const):
+        return int(expr.value)
     value = Analyzer().simplify(substitute(expr, {var: Const(size, var.dtype) for var, size in sizes.items()}))
     return int(value.value) if isinstance(value, Const) else 0
 
@@ -126,7 +128,7 @@ class Crossings:
         return bool(self._wishes_of(function))
 
     def arranging(self, candidate: Candidate, placed: Collection[GraphVar], sizes: Mapping[Var, int]) -> float:
-        """Return the time of copies between arrangements; the library makes ``placed``, the candidate's values among them.
+        """Return the time of copies between arrangements, where the library makes ``placed``, its values among them.
 
         Copies are priced for every argument and result that a schedule rule would have liked in another arrangement.
         """

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MARGIN: Final = 0.92
 """A library is chosen if it takes at most this share of the time of generated code: times vary from run to run."""
+DOUBT: Final = 1.6
+"""How many times faster than it estimates a library may turn out to be."""
 SHARE: Final = 0.02
 """Share of the model's likely time from which on the calls of a function are worth a measurement."""
 SIZE: Final = 64
@@ -104,11 +106,11 @@ class Scales:
         unfused = crossings.unfused(candidate, values, sizes)
         work, target = self._work(candidate), self._context.target
         likely = likely_seconds(work, target, recognised=crossings.recognised(candidate.function))
-        least = max(least_seconds(work, target), own or 0.0)
+        least = max(least_seconds(work, target), (own or 0.0) / DOUBT)
         if least + arranging + unfused > MARGIN * likely:
-            return Verdict(library, False, "cannot gain enough", own, arranging + unfused, likely, "estimated")
+            return Verdict(library, False, "cannot gain enough", own or least, arranging + unfused, likely, "estimated")
         if self._shares.get(candidate.function.name, 0.0) < SHARE:
-            return Verdict(library, False, "too little to gain", own, arranging + unfused, likely, "estimated")
+            return Verdict(library, False, "too little to gain", own or least, arranging + unfused, likely, "estimated")
         measured = self._measured(candidate, library, sizes)
         if measured is not None:
             generated, other = measured
