@@ -175,6 +175,18 @@ def test_chain_and_epilogue(context: PassContext, same_meaning: Same) -> None:
     same_meaning(before, after, n=4)
 
 
+def test_both_operands_may_be_moved(context: PassContext, same_meaning: Same) -> None:
+    """The gates of a recurrent layer: each operand is cut out or turned and then computed."""
+    graph = Graph()
+    (x,) = graph.params
+    left = graph.call("double", graph.call("transpose", x))
+    right = graph.call("relu", graph.call("transpose", graph.call("double", x)))
+    before = graph.module(graph.call("plus", left, right))
+    after = Fuse().run(before, context)
+    assert len(calls(after)) == 1
+    same_meaning(before, after, n=5)
+
+
 def test_what_is_used_twice_or_returned_stays(context: PassContext, same_meaning: Same) -> None:
     graph = Graph()
     t = graph.call("double", graph.params[0])

@@ -157,7 +157,9 @@ def _worth(producer: _Group, consumer: _Group, binding: Binding, module: IRModul
     if producer.moves and consumer.maps and len(patterns) == 1:
         return True
     if not producer.elementwise:
-        return all(stage.kind == "elementwise" for stage in consumer.stages) and patterns == ["identity"]
+        # What else was fused into the consumer may move elements, too: only what reads the value counts.
+        after = own if consumer.maps else consumer.stages
+        return all(stage.kind == "elementwise" for stage in after) and patterns == ["identity"]
     if consumer.has_reduction:
         return not any(stage.kind == "contraction" for stage in own) and all(
             stage.kind == "reduction" or pattern in {"identity"} for stage in reading for pattern in patterns
