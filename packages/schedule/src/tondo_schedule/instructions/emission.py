@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
+from typing import Final
 
 from tondo.diagnostics import fail
 from tondo.ir import (
@@ -41,6 +43,14 @@ from tondo.ir import (
 )
 from tondo.target import Intrinsic, LlvmCall
 from tondo_schedule.instructions.match import Window
+
+_ARITHMETIC: Final[Mapping[str, Callable[[int, int], int]]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "floordiv": lambda a, b: a // b,
+    "floormod": lambda a, b: a % b,
+}
 
 
 def inlined(intrinsic: Intrinsic, windows: Mapping[str, Window], fresh: Callable[[str], str]) -> Stmt:
@@ -97,8 +107,15 @@ def called(intrinsic: Intrinsic, call: LlvmCall) -> TensorFunction:
 
 
 def placed(window: Window, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """Return the indices in the program's buffer of element ``indices`` of an operand."""
+    """Return the indices in the program's buffer of element ``indices`` of an operand.
+
+    Lanes that lie evenly apart in the program's buffer are a ramp there, also if they go through several dimensions of
+    the operand: ``b[ramp(0, 1, 16) // 2, ramp(0, 1, 16) % 2]`` are the 16 elements of a compact ``b`` of 8 x 2.
+    """
     result: list[Expr] = []
+    even = _even(window, indices)
+    if even is not None:
+        return even
     for base, row in zip(window.base, window.columns, strict=True):
         total = base
         for step, index in zip(row, indices, strict=True):
@@ -106,6 +123,43 @@ def placed(window: Window, indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
                 total = plus(total, times(index, step))
         result.append(total)
     return tuple(result)
+
+
+def _even(window: Window, indices: tuple[Expr, ...]) -> tuple[Expr, ...] | None:
+    """Return the indices where every lane is a number and the lanes are a ramp along one dimension at least."""
+    known = [found for index in indices if (found := _numbers(index)) is not None]
+    lanes = max(map(len, known), default=1)
+    if lanes == 1 or len(known) != len(indices) or any(base.dtype.lanes > 1 for base in window.base):
+        return None
+    result: list[Expr] = []
+    for base, row in zip(window.base, window.columns, strict=True):
+        terms = [(step, found if len(found) > 1 else found * lanes) for step, found in zip(row, known, strict=True)]
+        offsets = [sum(step * found[lane] for step, found in terms) for lane in range(lanes)]
+        apart = offsets[1] - offsets[0]
+        if any(b - a != apart for a, b in pairwise(offsets)):
+            return None
+        first = add(base, offsets[0])
+        result.append(Ramp(first, Const(apart), lanes) if apart else first)
+    return tuple(result) if any(isinstance(item, Ramp) for item in result) else None
+
+
+def _numbers(index: Expr) -> list[int] | None:
+    """Return the lanes of an index of numbers, None for another."""
+    match index:
+        case Const(value=value):
+            return [int(value)]
+        case Ramp(base=Const(value=base), stride=Const(value=stride), lanes=lanes):
+            return [int(base) + lane * int(stride) for lane in range(lanes)]
+        case Broadcast(value=inner, lanes=lanes):
+            found = _numbers(inner)
+            return None if found is None else found * lanes
+        case Binary(op="add" | "sub" | "mul" | "floordiv" | "floormod" as op, a=a, b=b):
+            left, right = _numbers(a), _numbers(b)
+            if left is None or right is None or len(left) != len(right) or (0 in right and op.startswith("floor")):
+                return None
+            return [_ARITHMETIC[op](x, y) for x, y in zip(left, right, strict=True)]
+        case _:
+            return None
 
 
 def plus(a: Expr, b: Expr) -> Expr:
