@@ -71,3 +71,9 @@ def test_a_deformed_convolution_whose_operands_do_not_fit(tools, bias, mask):
     node = tools.node("DeformConv", list(shapes), kernel_shape=[2, 2], pads=[0, 0, 0, 0])
     model = tools.model([node], {name: (F, shape) for name, shape in shapes.items()}, opset=22)
     assert refusal(tools, model) == "TND-M006"
+
+
+def test_an_operator_that_is_newer_than_the_model(tools):
+    """Such models exist, so the operator is known; it takes as many inputs as it does since there is one."""
+    model = tools.model([tools.node("Range", ["x"])], {"x": (F, ())}, opset=1)
+    assert refusal(tools, model) == "TND-M004"

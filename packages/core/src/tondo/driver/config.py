@@ -138,7 +138,7 @@ class DimensionConfig(BaseModel):
     @property
     def fixed(self) -> bool:
         """Whether there is one size only."""
-        return self.min == self.max
+        return self.max is not None and self.max == (self.min or 0)
 
     @model_validator(mode="after")
     def _ordered(self) -> DimensionConfig:

@@ -35,10 +35,17 @@ def check_arity(node: NodeProto, domain: str, version: int, label: str) -> None:
 _Bounds = tuple[int, int]
 
 
+def _schema(op: str, version: int, domain: str) -> defs.OpSchema | None:
+    """Return the definition of an operator as of a version, which may be older than the operator."""
+    try:
+        return defs.get_schema(op, version, domain)
+    except defs.SchemaError:
+        return None
+
+
 @cache
 def _arity(op: str, domain: str, version: int) -> tuple[_Bounds, _Bounds] | None:
-    try:
-        schema = defs.get_schema(op, max(1, min(version, _NEWEST)), domain)
-    except defs.SchemaError:
+    schema = _schema(op, max(1, min(version, _NEWEST)), domain) or _schema(op, _NEWEST, domain)
+    if schema is None:
         return None
     return (schema.min_input, schema.max_input), (schema.min_output, schema.max_output)
