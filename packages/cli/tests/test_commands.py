@@ -294,3 +294,19 @@ def test_pipeline_check_reports_all_mistakes(tondo, tmp_path):
 def test_pipeline_schema_is_a_schema(tondo):
     schema = json.loads(tondo("pipeline", "schema").out)
     assert "passes" in schema["properties"]
+
+
+def test_limits(tondo, model):
+    refused = tondo("check", model, "--limit", "nodes=1", "--json")
+    assert refused.json["error"]["code"] == "TND-X002"
+    assert "--limit nodes=2" in refused.json["error"]["help"]
+    assert tondo("check", model, "--limit", "nodes=1_000", "--limit", "rank=4").status == 0
+    assert tondo("compile", model, "--limit", "rank=1", "--json").json["error"]["code"] == "TND-X002"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("nodes", "TND-U005"), ("nodes=many", "TND-U005"), ("knots=3", "TND-C002"), ("rank=0", "TND-C001")],
+)
+def test_what_is_no_limit(tondo, model, words, code):
+    assert tondo("check", model, "--limit", words, "--json").json["error"]["code"] == code

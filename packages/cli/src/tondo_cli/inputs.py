@@ -44,6 +44,18 @@ def parse_shapes(words: Sequence[str]) -> dict[str, tuple[Dim, ...]]:
     return shapes
 
 
+def parse_limits(words: Sequence[str]) -> dict[str, int]:
+    """Return limits by name from ``nodes=2_000_000``."""
+    limits: dict[str, int] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        digits = text.replace("_", "")
+        if not equals or not name or not (digits.isascii() and digits.isdigit()):
+            fail("TND-U005", f"'{word}' is not a limit", help="write it like --limit nodes=2_000_000")
+        limits[name] = int(digits)
+    return limits
+
+
 def read_inputs(words: Sequence[str]) -> dict[str, Array]:
     """Return arrays by input name from ``name=file.npy``, ``name=file.npz`` or ``file.npz``."""
     arrays: dict[str, Array] = {}

@@ -14,7 +14,7 @@ from tondo import compile
 from tondo.diagnostics import fail
 from tondo.driver import Model, PipelineFile, Plan, Tools, config_of, make_plan
 from tondo.plugin import Extensions, check_lock, collect, read_lock
-from tondo_cli.inputs import Array, parse_shapes
+from tondo_cli.inputs import Array, parse_limits, parse_shapes
 from tondo_runtime import Profile, TensorSpec
 
 
@@ -53,15 +53,22 @@ class Choice:
     locked: Path | None = None
     extensions: Extensions | None = field(default=None)
     ops: Sequence[str] = ()
+    limits: Sequence[str] = ()
 
     def file(self) -> PipelineFile:
-        """Return the pipeline file with the shapes of the command line laid over it."""
+        """Return the pipeline file with the shapes and the limits of the command line laid over it."""
         file = config_of(self.config)
-        shapes = parse_shapes(self.shapes)
-        if not shapes:
+        shapes, limits = parse_shapes(self.shapes), parse_limits(self.limits)
+        model = file.config.model
+        if shapes:
+            inputs = {**model.inputs, **{name: list(shape) for name, shape in shapes.items()}}
+            model = model.model_copy(update={"inputs": inputs})
+        if limits:
+            stated = model.options.get("limits")
+            known = stated if isinstance(stated, Mapping) else {}
+            model = model.model_copy(update={"options": {**model.options, "limits": {**known, **limits}}})
+        if model is file.config.model:
             return file
-        inputs = {**file.config.model.inputs, **{name: list(shape) for name, shape in shapes.items()}}
-        model = file.config.model.model_copy(update={"inputs": inputs})
         return PipelineFile(file.config.model_copy(update={"model": model}), file.places, file.folder)
 
     def collected(self) -> Extensions:
@@ -101,6 +108,7 @@ class Choice:
         given = {"--config": self.config, "--target": self.target, "--numerics": self.numerics}
         useless = [option for option, value in given.items() if value is not None]
         useless += ["--ops"] if self.ops else []
+        useless += ["--limit"] if self.limits else []
         if useless:
             fail(
                 "TND-U005",

@@ -38,6 +38,14 @@ Shapes = Annotated[
     list[str] | None,
     typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; repeatable."),
 ]
+Limits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=N",
+        help="Allow a trusted model more than usual, such as nodes=2_000_000; repeatable.",
+    ),
+]
 Ops = Annotated[
     list[str] | None,
     typer.Option(

@@ -12,6 +12,7 @@ from tondo_cli.options import (
     Debug,
     Inputs,
     Json,
+    Limits,
     Locked,
     Model,
     Numerics,
@@ -50,6 +51,7 @@ def bench(
     threads: Threads = None,
     numerics: Numerics = None,
     ops: Ops = None,
+    limit: Limits = None,
     plugins: Plugins = "",
     locked: Locked = None,
     json: Json = False,
@@ -61,6 +63,6 @@ def bench(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or (), limits=limit or ())
     race = Race(runs, warmup, against or (), reference, input or (), seed)
     bench_model(model, choice, race, Output(json=json))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tondo_cli.options import Config, Debug, Json, Locked, Model, Ops, Plugins, Shapes, Target
+from tondo_cli.options import Config, Debug, Json, Limits, Locked, Model, Ops, Plugins, Shapes, Target
 
 app = typer.Typer()
 
@@ -16,6 +16,7 @@ def check(
     target: Target = None,
     shape: Shapes = None,
     ops: Ops = None,
+    limit: Limits = None,
     plugins: Plugins = "",
     locked: Locked = None,
     json: Json = False,
@@ -27,6 +28,6 @@ def check(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, None, None, shape or (), plugins, locked, ops=ops or ())
+    choice = Choice(config, target, None, None, shape or (), plugins, locked, ops=ops or (), limits=limit or ())
     if not check_model(model, choice, Output(json=json)):
         raise typer.Exit(1)

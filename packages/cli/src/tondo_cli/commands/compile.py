@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tondo_cli.options import Config, Debug, Json, Locked, Numerics, Ops, Plugins, Shapes, Target, Threads
+from tondo_cli.options import Config, Debug, Json, Limits, Locked, Numerics, Ops, Plugins, Shapes, Target, Threads
 
 app = typer.Typer()
 
@@ -33,6 +33,7 @@ def compile(
         Path | None, typer.Option("--dump", metavar="FOLDER", help="Write the module before and after each pass.")
     ] = None,
     ops: Ops = None,
+    limit: Limits = None,
     placement: Annotated[
         bool, typer.Option("--placement", help="Print which functions libraries run, which not, and why.")
     ] = False,
@@ -47,5 +48,5 @@ def compile(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or (), limits=limit or ())
     compile_model(model, choice, Wish(output, timings, trace, dump, placement), Output(json=json))

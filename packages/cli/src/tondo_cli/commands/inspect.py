@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from tondo_cli.options import Config, Debug, Json, Locked, Model, Numerics, Ops, Plugins, Shapes, Target, Threads
+from tondo_cli.options import (
+    Config,
+    Debug,
+    Json,
+    Limits,
+    Locked,
+    Model,
+    Numerics,
+    Ops,
+    Plugins,
+    Shapes,
+    Target,
+    Threads,
+)
 
 app = typer.Typer()
 
@@ -31,6 +44,7 @@ def inspect(
     numerics: Numerics = None,
     shape: Shapes = None,
     ops: Ops = None,
+    limit: Limits = None,
     plugins: Plugins = "",
     locked: Locked = None,
     json: Json = False,
@@ -42,5 +56,5 @@ def inspect(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or (), limits=limit or ())
     inspect_model(model, choice, after, function, Output(json=json))

@@ -12,6 +12,7 @@ from tondo_cli.options import (
     Debug,
     Inputs,
     Json,
+    Limits,
     Locked,
     Model,
     Numerics,
@@ -44,6 +45,7 @@ def run(
         Path | None, typer.Option("--trace", metavar="FILE.json", help="Write a trace for chrome://tracing.")
     ] = None,
     ops: Ops = None,
+    limit: Limits = None,
     plugins: Plugins = "",
     locked: Locked = None,
     json: Json = False,
@@ -55,5 +57,5 @@ def run(
     from tondo_cli.output import Output
 
     del debug
-    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or ())
+    choice = Choice(config, target, threads, numerics, shape or (), plugins, locked, ops=ops or (), limits=limit or ())
     run_model(model, choice, Call(input or (), seed, output, profile, trace), Output(json=json))

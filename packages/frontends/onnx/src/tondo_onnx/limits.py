@@ -47,8 +47,8 @@ def exceed(what: str, value: int, limits: Limits, name: str, *notes: str) -> NoR
         "TND-X002",
         f"{what} is {value}, the limit is {getattr(limits, name)}",
         notes=notes,
-        help=f"if the model is trusted, raise the limit in the pipeline file: "
-        f"model: {{options: {{limits: {{{name}: {value}}}}}}}",
+        help=f"if the model is trusted, raise the limit: --limit {name}={value} on the command line, or "
+        f"model: {{options: {{limits: {{{name}: {value}}}}}}} in the pipeline file",
     )
 
 
