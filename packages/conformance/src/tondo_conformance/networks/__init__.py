@@ -1,0 +1,3 @@
+"""L3: small but real networks with seeded random weights, several sizes from one artifact."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""L2: operators by element types and shapes, against the reference interpreter."""
+
+from __future__ import annotations

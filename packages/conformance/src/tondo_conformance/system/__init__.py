@@ -1,0 +1,3 @@
+"""L4: the system around a model: memory, threads, processes, files, failures."""
+
+from __future__ import annotations
