@@ -106,6 +106,10 @@ def _lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
+def _kit(session: nox.Session, *options: str) -> None:
+    session.run("pytest", "--pyargs", "tondo_conformance", *options, env=_environment())
+
+
 def _examples(session: nox.Session) -> None:
     for script in sorted((ROOT / "examples").glob("[0-9]*_*.py")):
         session.run("python", str(script.relative_to(ROOT)), env=_environment())
@@ -126,6 +130,7 @@ def tests(session: nox.Session) -> None:
     session.run("lint-imports")
     session.run("basedpyright")
     session.run("pytest", *WORKERS, "-m", "not long", *session.posargs, env=_environment())
+    _kit(session, "--tondo-quick")
     session.run("python", "docs/check.py")
     _examples(session)
 
@@ -184,6 +189,13 @@ def conformance(session: nox.Session) -> None:
     """The official ONNX backend tests."""
     _install_all(session, "test", "reference")
     session.run("pytest", *WORKERS, "tests/conformance", *session.posargs, env=_environment())
+
+
+@nox.session
+def kit(session: nox.Session) -> None:
+    """The conformance kit of back ends, all levels, for the CPU; ``-- --tondo-quick`` is the short selection."""
+    _install_all(session)
+    _kit(session, "--tondo-level", "L4", *session.posargs)
 
 
 @nox.session
