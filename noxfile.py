@@ -30,6 +30,7 @@ FOLDERS = {
     "passes": "plugins/passes",
     "cpu": "plugins/cpu",
     "x86": "plugins/x86",
+    "blas": "plugins/blas",
     "tvm-ffi": "plugins/tvm-ffi",
     "cli": "packages/cli",
     "kit": "packages/conformance",

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "tondo_llvm": CORE | {"tondo_schedule"},
     "tondo_ops": CORE,
     "tondo_x86": CORE,
+    "tondo_blas": CORE | {"tondo_schedule"},
     "tondo_tvm_ffi": CORE | {"tondo_llvm"},
     "tondo_passes": CORE | {"tondo_schedule"},
     "tondo_cpu": CORE | {"tondo_schedule"},
@@ -40,6 +41,7 @@ ROOMS = {
     "typer": {"tondo_cli", "tondo_tvm_ffi"},
     "rich": {"tondo_cli"},
     "torch": set(),
+    "scipy_openblas32": {"tondo_blas"},
     "onnxruntime": {"tondo_cli"},
 }
 

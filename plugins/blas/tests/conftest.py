@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from tondo_blas.library import OpenBlas
 
 from tondo.interp import run_tensor_function
 from tondo.ir import Attrs, Const, OpCall, TensorFunction, TensorType, Var, dtype
 from tondo.passes import Miss, Offer
 from tondo.passes.library import place
 from tondo.target import BASELINE_PROVIDERS, Target, parse_target
+from tondo_blas.library import OpenBlas
 from tondo_ops import OPERATORS
 from tondo_passes.tensor import lower_function
 

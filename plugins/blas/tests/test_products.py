@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tondo_blas.library import OpenBlas
 
 from tondo.ir import Invoke, walk
 from tondo.passes import Miss
+from tondo_blas.library import OpenBlas
 
 
 def products(offer):
@@ -112,8 +114,6 @@ def test_what_is_not_taken_has_a_reason(defined, numbers, target, op, shapes, at
 
 
 def test_names_do_not_matter(defined, numbers, target):
-    from dataclasses import replace
-
     function = defined("matmul", numbers(5, 7), numbers(7, 6))
     answer = OpenBlas().match(replace(function, name="relu"), target)
     assert answer.function is not None

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import scipy_openblas32
 
 import tondo_runtime
 from tondo_runtime.errors import fail
@@ -60,10 +59,14 @@ def resolve(name: str) -> PackedFunction | None:
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    folder = Path(scipy_openblas32.get_lib_dir())
-    path = folder / scipy_openblas32.get_library(fullname=True)
+    found = importlib.util.find_spec("scipy_openblas32")
+    folders = [] if found is None else [Path(folder) for folder in found.submodule_search_locations or ()]
+    paths = [path for folder in folders for path in sorted((folder / "lib").glob("*scipy_openblas*"))]
+    files = [path for path in paths if path.suffix in {".so", ".dylib", ".dll"}]
+    if not files:
+        fail("TND-R002", "OpenBLAS is not installed", help="pip install scipy-openblas32")
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     try:
-        return ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(files[0]))
     except OSError as error:
         fail("TND-R002", f"OpenBLAS cannot be loaded: {error}", help="pip install --force-reinstall scipy-openblas32")

@@ -9,7 +9,8 @@ from tondo.passes.base import Pass
 from tondo.passes.context import PRECISIONS, Evaluate, Numerics, PassContext, Precision
 from tondo.passes.harness import Verifier, Verify, run_pipeline
 from tondo.passes.instruments import Dump, Instrument, Parser, Printer, Progress, RoundTrip, Step, TimePasses
-from tondo.passes.library import KernelCompiler, Library, LibraryCode, Offer
+from tondo.passes.kernel_compiler import KernelCompiler
+from tondo.passes.library import Library, LibraryCode, Offer
 from tondo.passes.reporter import CollectingReporter, Reporter, SilentReporter
 from tondo.passes.rule import Choice, Miss, RecordedChoices, RuleContext, ScheduleRule
 from tondo.passes.timing import Span, Timing

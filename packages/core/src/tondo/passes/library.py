@@ -5,8 +5,8 @@ A library looks at a tensor function and offers to run it. Two kinds exist:
 - hand-written kernels: the offer names a packed function, which is called with the function's scalars and buffers, or
   it brings a tensor function that does the same by calling packed functions, with whatever loops and memory it needs
   around them;
-- an external compiler (:class:`KernelCompiler`): code for the function is made when the module is, travels in the
-  artifact under a kind of its own, and is loaded by the loader that the runtime finds for that kind
+- an external compiler (:class:`tondo.passes.KernelCompiler`): code for the function is made when the module is, travels
+  in the artifact under a kind of its own, and is loaded by the loader that the runtime finds for that kind
   (:mod:`tondo_runtime.loaders`).
 
 The pass ``graph.partition`` asks the libraries and decides. A function that goes to a library stays in the module as it
@@ -17,7 +17,7 @@ lowered like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -28,7 +28,6 @@ from tondo.target.target import Target
 
 if TYPE_CHECKING:
     from tondo.ir import TensorFunction
-    from tondo.passes.context import PassContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +131,5 @@ class Library(Protocol):
         """Return how it would compute what ``function`` computes, or why it cannot.
 
         Structure decides, never the function's name.
-        """
-        ...
-
-
-@runtime_checkable
-class KernelCompiler(Protocol):
-    """What a library may also be: a compiler of the functions that it was given."""
-
-    def compile(self, functions: Sequence[TensorFunction], context: PassContext) -> Sequence[LibraryCode]:
-        """Return code that computes each of ``functions``, all of which it offered to take.
-
-        Args:
-            functions: in the order of the module, each with a name of its own, as :meth:`Library.match` saw them but
-                for the attribute ``attributes``, which holds those of the offer.
-            context: the target with its declared instructions and schedule rules.
-
-        Raises:
-            TondoError: TND-B004 for a function that it cannot compile after all.
         """
         ...

@@ -57,9 +57,22 @@ class Placement:
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> Placement:
-        """Return the row of plain values; unknown names are left out."""
-        known = {entry.name for entry in fields(cls)}
-        return cls(**cast("dict[str, str]", {name: value for name, value in values.items() if name in known}))
+        """Return the row of plain values."""
+        origin = str(values.get("origin", ""))
+        return cls(
+            *(str(values.get(name, "")) for name in ("function", "runs", "library", "reason")),
+            calls=int(str(values.get("calls", 1))),
+            library_seconds=_seconds(values.get("library_seconds")),
+            crossing_seconds=_seconds(values.get("crossing_seconds")),
+            generated_seconds=_seconds(values.get("generated_seconds")),
+            origin=cast("Origin", origin if origin in {"measured", "estimated"} else ""),
+            source=str(values.get("source", "")),
+            sizes=str(values.get("sizes", "")),
+        )
+
+
+def _seconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def with_placements(module: IRModule, rows: Iterable[Placement]) -> IRModule:

@@ -7,7 +7,8 @@ A package adds something to Tondo through the entry-point group ``tondo.plugins`
 from __future__ import annotations
 
 from tondo.passes.base import Pass
-from tondo.passes.library import KernelCompiler, Library, LibraryCode, Offer
+from tondo.passes.kernel_compiler import KernelCompiler
+from tondo.passes.library import Library, LibraryCode, Offer
 from tondo.passes.rule import Choice, Miss, RuleContext, ScheduleRule
 from tondo.plugin.extensions import Extensions
 from tondo.plugin.hookspecs import REGISTRATION_HOOKS, Hooks, HookspecRegistry
