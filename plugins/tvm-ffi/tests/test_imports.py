@@ -158,7 +158,7 @@ def main(x: Tensor((n,), "float32")):
 
 def test_versions_outside_of_the_range_are_refused_with_both_named() -> None:
     assert SUPPORTED[0] <= library().version < SUPPORTED[1]
-    for version in ((0, 1, 12), (0, 2, 0), (1, 0, 0), (0, 0, 0)):
+    for version in ((0, 1, 13), (0, 1, 17), (0, 2, 0), (1, 0, 0), (0, 0, 0)):
         with pytest.raises(RuntimeFailure) as info:
             check_version(version)
         assert info.value.code == "TND-P003"

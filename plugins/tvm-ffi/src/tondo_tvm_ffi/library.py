@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
@@ -17,8 +19,10 @@ from typing import Final, cast
 from tondo_runtime import RuntimeFailure
 from tondo_runtime.abi import AnyValue, ByteArray
 
-SUPPORTED: Final = ((0, 1, 13), (0, 1, 17))
-"""The first version that is supported, and the first that is not any more, as the library numbers itself."""
+SUPPORTED: Final = ((0, 1, 14), (0, 1, 17))
+"""The first version that is supported, and the first that is not any more, as the library numbers itself.
+
+A wheel and its library count apart: the wheels 0.1.13.post3 to 0.1.15.post2 hold the libraries 0.1.14 to 0.1.16."""
 
 Deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 """``void deleter(void* self)``."""
@@ -100,7 +104,7 @@ def check_version(version: tuple[int, int, int]) -> None:
         "TND-P003",
         f"the installed apache-tvm-ffi has version {_text(version)} of its C interface, "
         f"tondo-tvm-ffi knows {_text(first)} up to, not including, {_text(beyond)}",
-        help='pip install "apache-tvm-ffi>=0.1.13,<0.2", or a newer tondo-tvm-ffi',
+        help='pip install "apache-tvm-ffi>=0.1.13.post3,<0.1.16", or a newer tondo-tvm-ffi',
     )
 
 
@@ -109,11 +113,15 @@ def _text(version: tuple[int, int, int]) -> str:
 
 
 def library_path() -> str:
-    """Return the file of the library in the installed wheel, without importing the wheel's Python package.
+    """Return the file of the library: the one that is open already, or that of the installed wheel.
+
+    The wheel's Python package is not imported for it.
 
     Raises:
         RuntimeFailure: TND-P003 if it is not installed.
     """
+    if "tvm_ffi" in sys.modules:  # two copies in one process end it
+        return str(importlib.import_module("tvm_ffi.libinfo").find_libtvm_ffi())
     spec = importlib.util.find_spec("tvm_ffi")
     for folder in spec.submodule_search_locations or () if spec is not None else ():
         path = Path(folder, "lib", "libtvm_ffi.so")
