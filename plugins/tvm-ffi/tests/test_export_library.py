@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 import tondo
 import tondo_tvm_ffi
 from tondo.diagnostics import TondoError
+from tondo.ir import TensorFunction
+from tondo.passes import Miss, Offer
+from tondo.plugin import collect
 from tondo.script import parse
+from tondo.target import Target
 from tondo_tvm_ffi.command import app
 
 pytestmark = pytest.mark.llvm
@@ -228,6 +233,46 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TondoError, match="the interpreter makes no code"):
         tondo_tvm_ffi.export_library(plain, path, target="interp")
     assert not path.exists()
+
+
+class _TakesAll:
+    """A library that offers to run everything."""
+
+    name = "takes_all"
+
+    def supports(self, target: Target) -> bool:
+        del target
+        return True
+
+    def match(self, function: TensorFunction, target: Target) -> Offer | Miss:
+        raise AssertionError("libraries are not asked")
+
+
+def test_libraries_are_not_asked(folder: Path, tmp_path: Path) -> None:
+    brought = collect()
+    brought = replace(brought, libraries={**brought.libraries, "takes_all": _TakesAll()})
+    manifest = tondo_tvm_ffi.export_library(
+        folder / "model.onnx", tmp_path / "model.so", config={"cache": False}, extensions=brought
+    )
+    assert manifest.packed == ()
+
+
+def test_a_forked_child_computes_too(folder: Path) -> None:
+    alone(
+        folder,
+        """
+import os, warnings
+def right():
+    return np.allclose(np.from_dlpack(module.main(data["x7"])[0]), data["y7"], rtol=1e-4, atol=1e-4)
+assert right()
+warnings.simplefilter("ignore")
+child = os.fork()
+if child == 0:
+    os._exit(0 if right() else 3)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert right()
+""",
+    )
 
 
 def test_the_command_writes_the_library(folder: Path, tmp_path: Path) -> None:

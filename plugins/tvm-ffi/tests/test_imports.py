@@ -56,6 +56,7 @@ def test_names_and_introspection() -> None:
     info = tondo_runtime.describe("tvm_ffi:testing.echo")
     assert (info.kind, info.defined) == ("native", "tvm-ffi:testing.echo")
     assert info.distribution == "tondo-tvm-ffi"
+    assert info.summary == "The function 'testing.echo' of tvm-ffi."
     with pytest.raises(RuntimeFailure) as failure:
         tondo_runtime.get("tvm_ffi:no.such.function")
     assert failure.value.code == "TND-R002"

@@ -73,9 +73,8 @@ def resolve(name: str) -> PackedFunction | None:
 class _Caller:
     """Calls a function from Python; errors of a compiled one are reported as those of native functions are."""
 
-    __slots__ = ("_function", "_name")
-
     def __init__(self, name: str, function: ForeignFunction) -> None:
+        self.__doc__ = f"The function '{name.partition(':')[2]}' of tvm-ffi."
         self._name = name
         self._function = function
 

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
@@ -83,6 +84,7 @@ def export_library(
         fail("TND-U005", f"'{name}' cannot be the name of the exported function", help="choose an identifier")
     tools = tools or Tools()
     brought = extensions or collect(read_environment().plugins)
+    brought = replace(brought, libraries={})  # their functions live in Tondo's runtime, or are code for other devices
     plan = make_plan(source, target, threads, numerics, config, brought)
     if plan.codegen is None:
         fail("TND-U005", "the interpreter makes no code", help="choose another target")
