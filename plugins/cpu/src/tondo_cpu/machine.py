@@ -22,6 +22,9 @@ BYTES_PER_SECOND: Final = 10e9
 PARALLEL_SECONDS: Final = 5e-6
 """Half of the work from which on a parallel region pays: it costs less than a microsecond among awake threads, and
 what one thread left in its cache another one has to fetch."""
+SHORT_SECONDS: Final = 100e-6
+"""Regions that are shorter are one chunk per thread: in a loop each thread then finds its part of the weights in its
+own cache, and there is little time in which a thread could fall behind."""
 CHUNK_SECONDS: Final = 0.3e-6
 """What it costs a thread to take a chunk."""
 _CHUNKS: Final = 6
@@ -63,12 +66,15 @@ def grain_for(iterations: int, seconds: float, threads: int) -> int | None:
 
     Chunks are at least half of :data:`PARALLEL_SECONDS` long and at most a thread's share. Among these the smallest
     grain under which the last thread ends about as soon as under the best one: many chunks even out threads that are
-    slowed down, but a number of chunks that the threads cannot share evenly leaves one of them waiting.
+    slowed down, but a number of chunks that the threads cannot share evenly leaves one of them waiting. Short
+    regions are not cut further than into shares (:data:`SHORT_SECONDS`).
     """
     if iterations < 2 or threads < 2 or iterations * seconds < 2 * PARALLEL_SECONDS:
         return None
     least = max(1, round(PARALLEL_SECONDS / 2 / seconds), -(-iterations // (_CHUNKS * threads)))
     share = -(-iterations // threads)
+    if iterations * seconds < SHORT_SECONDS:
+        return share
     ends = {grain: _longest(iterations, grain, seconds, threads) for grain in range(min(least, share), share + 1)}
     return next(grain for grain, end in ends.items() if end <= _SLACK * min(ends.values()))
 
