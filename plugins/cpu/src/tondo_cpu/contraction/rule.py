@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tondo.ir import Const, Expr, TensorFunction, Var, walk
+from tondo.ir import Const, Expr, TensorFunction, Var, is_const, walk
 from tondo.passes import Miss, RuleContext
 from tondo.target import Target
 from tondo_cpu.contraction.layout import channels_last
@@ -54,6 +54,8 @@ class ContractionRule:
         anchors = [stage.block.name for stage in stages if stage.kind == "contraction"]
         if not anchors:
             return Miss("no stage is a contraction")
+        if all(any(is_const(extent, 0) for extent in buffer.shape) for buffer in function.output_buffers):
+            return Miss("the results have no elements")
         schedule = Schedule(function)
         inline_cheap(schedule)
         pairs = [(anchor, prepare(schedule, anchor)) for anchor in anchors]

@@ -45,7 +45,7 @@ def efficiency(tile: Tile, rows: int | None, columns: int | None, machine: Machi
 def uneven_efficiency(tile: Tile, rows: int | None, columns: int | None, machine: Machine) -> float:
     """Return the estimate where tiles may have two heights, see :func:`heights`."""
     equal = efficiency(even(tile, rows), rows, columns, machine)
-    if rows is None or rows % even(tile, rows).rows == 0:
+    if not rows or rows % even(tile, rows).rows == 0:
         return equal
     parts = heights(rows, tile.rows)
     reached = rows / sum(count * height / _reached(Tile(height, tile.vectors), machine) for height, count in parts)
@@ -79,7 +79,7 @@ def heights(rows: int, most: int) -> tuple[tuple[int, int], ...]:
 
 
 def _filled(extent: int | None, tile: int) -> float:
-    return 1.0 if extent is None else extent / (-(-extent // tile) * tile)
+    return extent / (-(-extent // tile) * tile) if extent else 1.0
 
 
 def candidates(
@@ -115,7 +115,7 @@ def _price(tile: Tile, machine: Machine) -> float:
 
 def even(tile: Tile, rows: int | None) -> Tile:
     """Return the tile with the fewest rows that needs as many tiles: for 49 rows, tiles of 7 instead of 8."""
-    if rows is None:
+    if not rows:  # unknown, or nothing to compute
         return tile
     count = -(-rows // tile.rows)
     return Tile(-(-rows // count), tile.vectors)
