@@ -18,12 +18,28 @@ from toy_library import Compiler, Kernels
 import tondo
 import tondo_runtime
 from tondo.diagnostics import TondoError
+from tondo.driver.compile import Tools
+from tondo.driver.environment import Environment
 from tondo.interp import run_tensor_function
-from tondo.passes import Miss, Offer
+from tondo.ir import (
+    FLOAT32,
+    Binding,
+    Call,
+    Const,
+    GraphFunction,
+    GraphVar,
+    IRModule,
+    TensorType,
+    Var,
+)
+from tondo.passes import Miss, Offer, PassContext, Times
 from tondo.passes.library import placed
 from tondo.passes.placement import placements_of
 from tondo.plugin import collect
 from tondo.script import parse, script
+from tondo.target import parse_target
+from tondo_passes.graph.define import Define
+from tondo_passes.graph.partition import Partition
 from tondo_runtime.dims import evaluate
 from tondo_runtime.errors import RuntimeFailure
 from tondo_runtime.loaders import _loaders, register_loader
@@ -313,3 +329,121 @@ def test_who_offers_nothing_does_not_appear():
 
     proto, _ = model()
     assert placements_of(compiled(proto, Nothing()).module) == []
+
+
+def defined(shape=(256, 512), depth=384, epilogue=True, rows=None):
+    """A module after ``graph.define``: a product of two inputs, and an epilogue."""
+    found = collect()
+    m, n = (Var(rows) if rows else Const(shape[0])), Const(shape[1])
+    x = GraphVar("x", TensorType((m, Const(depth)), FLOAT32))
+    w = GraphVar("w", TensorType((Const(depth), n), FLOAT32))
+    t, y = GraphVar("t", TensorType((m, n), FLOAT32)), GraphVar("y", TensorType((m, n), FLOAT32))
+    bindings = [Binding((t,), Call("matmul", (x, w)))]
+    if epilogue:
+        bindings.append(Binding((y,), Call("relu", (t,))))
+    graph = GraphFunction("main", (x, w), tuple(bindings), (y if epilogue else t,))
+    context = PassContext(parse_target("native", found.targets.values()), found.operators)
+    return Define().run(IRModule.of(graph), context)
+
+
+class Timed:
+    """Trials that answer with given times and remember what they were asked."""
+
+    def __init__(self, generated, library, native=True):
+        self.answers = [generated, library]
+        self.native = native
+        self.asked = []
+
+    def represents(self, target):
+        return self.native
+
+    def times(self, modules, after):
+        assert after == "graph.partition"
+        self.asked.append([len(module.graph("main").bindings) for module in modules])
+        return [Times(seconds, 0.0) for seconds in self.answers]
+
+
+def decided(trials, module, *, seconds=None, **options):
+    """Return the report of the pass about ``module``."""
+    found = collect()
+    library = Kernels(offer=Offer("toy.multiply", seconds=seconds))
+    context = PassContext(
+        parse_target("native", found.targets.values()),
+        found.operators,
+        rules=found.schedule_rules,
+        libraries={"kernels": library},
+        trials=trials,
+    )
+    after = Partition(**options).run(module, context)
+    runs = {row.runs for row in placements_of(after)}
+    assert any(placed(each) for each in after.tensor_functions()) == ("kernels" in runs)
+    return placements_of(after)
+
+
+def test_the_faster_one_is_chosen_by_time():
+    (row,) = decided(Timed(2e-3, 1e-3), defined())
+    assert (row.runs, row.reason, row.origin) == ("kernels", "faster", "measured")
+    assert (row.library_seconds, row.generated_seconds) == (1e-3, 2e-3)
+    (row,) = decided(Timed(1e-3, 0.95e-3), defined())
+    assert (row.runs, row.reason) == ("generated", "not faster")
+
+
+def test_what_generated_code_joins_is_measured_with_it():
+    trials = Timed(1e-3, 2e-3)
+    decided(trials, defined())
+    assert trials.asked == [[2, 2]]
+    trials = Timed(1e-3, 2e-3)
+    decided(trials, defined(epilogue=False))
+    assert trials.asked == [[1, 1]]
+
+
+def test_what_is_not_measured_goes_by_estimates():
+    for options in ({"measure": "never"}, {"most_measured": 0}):
+        trials = Timed(1.0, 1e-9)
+        (row,) = decided(trials, defined(), **options)
+        assert (row.runs, row.origin) == ("generated", "estimated")
+        assert "not measured" in row.reason
+        (row,) = decided(trials, defined(), seconds=1e-7, **options)
+        assert (row.runs, row.origin) == ("kernels", "estimated")
+        assert not trials.asked
+    (row,) = decided(Timed(1.0, 1e-9, native=False), defined())
+    assert row.reason == "not measured: the target is not this machine"
+
+
+def test_what_cannot_win_is_not_measured():
+    trials = Timed(1.0, 1e-9)
+    (row,) = decided(trials, defined(), seconds=1.0)
+    assert (row.runs, row.reason) == ("generated", "cannot gain enough")
+    assert not trials.asked
+
+
+def test_symbolic_sizes_are_measured_at_likely_ones():
+    trials = Timed(1.0, 1e-9)
+    (row,) = decided(trials, defined(rows="n"))
+    assert row.runs == "kernels"
+    assert trials.asked == [[2, 2]]
+
+
+def test_measurements_are_kept(tmp_path, monkeypatch):
+    """The second compilation runs nothing and decides the same."""
+    from tondo.driver import trials
+
+    proto, _ = model()
+    monkeypatch.setattr(trials, "_remembered", {})
+    environment = Environment("", tmp_path / "cache")
+    runs = []
+    alternate = trials._alternate
+    monkeypatch.setattr(trials, "_alternate", lambda items: runs.append(len(items)) or alternate(items))
+    monkeypatch.setattr("tondo_passes.graph.weigh.SHARE", 0.0)
+    found = dataclasses.replace(collect(), libraries={"kernels": Kernels(offer=Offer("toy.multiply"))})
+    reports = []
+    for name in ("one", "two"):
+        tools = Tools(environment=environment)
+        built = tondo.compile(proto, extensions=found, tools=tools, config={"model": {"name": name}})
+        assert not built.from_cache
+        reports.append(placements_of(built.module))
+        trials._remembered.clear()
+    assert reports[0] == reports[1]
+    measured = [row for row in reports[0] if row.origin == "measured"]
+    assert runs == [2] * len(measured)
+    assert list((tmp_path / "cache" / "notes").glob("*.json")) or not measured
