@@ -331,7 +331,7 @@ def test_who_offers_nothing_does_not_appear():
     assert placements_of(compiled(proto, Nothing()).module) == []
 
 
-def defined(shape=(256, 512), depth=384, epilogue=True, rows=None):
+def defined(shape=(256, 512), depth=4096, epilogue=True, rows=None):
     """A module after ``graph.define``: a product of two inputs, and an epilogue."""
     found = collect()
     m, n = (Var(rows) if rows else Const(shape[0])), Const(shape[1])

@@ -16,6 +16,7 @@ import numpy as np
 
 from tondo.diagnostics import TondoError
 from tondo.driver.cache import cache_key
+from tondo.driver.pipeline import pass_specs
 from tondo.ir import (
     Binary,
     CallDps,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tondo.driver.cache import ArtifactCache
     from tondo.driver.plan import Plan
     from tondo.ir import GraphFunction, IRModule, TensorType
+    from tondo.passes import Pass
     from tondo.target import Target
 
 SECONDS: Final = 0.25
@@ -107,12 +109,16 @@ class MeasuredTrials:
                 "tondo": __version__,
                 "module": _structure(module),
                 "beside": [_structure(other) for other in modules],
-                "after": after,
-                "effective": self.plan.effective,
+                "passes": pass_specs(self._following(after)),
+                "settings": [self.plan.effective.get(name) for name in ("target", "numerics", "codegen")],
                 "plugins": self.plan.extensions.versions(),
                 "codegen": codegen.digest() if codegen is not None else "",
             }
         )
+
+    def _following(self, after: str) -> tuple[Pass, ...]:
+        places = [index for index, entry in enumerate(self.plan.passes) if entry.name == after]
+        return self.plan.passes[places[-1] + 1 :] if places else ()
 
     def _recall(self, key: str) -> Times | None:
         if key not in _remembered and self.cache is not None:
@@ -122,8 +128,7 @@ class MeasuredTrials:
         return _remembered.get(key)
 
     def _measured(self, modules: Sequence[IRModule], after: str) -> list[Times] | None:
-        places = [index for index, entry in enumerate(self.plan.passes) if entry.name == after]
-        passes = self.plan.passes[places[-1] + 1 :] if places else ()
+        passes = self._following(after)
         runs: list[_Run] = []
         try:
             for module in modules:
