@@ -78,7 +78,7 @@ def _of_recipe(operator: Operator, recipe: Recipe, *, quick: bool) -> Iterator[C
         for dim in vanishing if not recipe.name else ():
             sizes = {**PLAIN, dim: 0}
             yield made(f"empty-{dim}", partial(_static, recipe, dtype, sizes), f"The dimension {dim} has size 0.")
-        if recipe.scalar:
+        if recipe.scalar and _takes_scalars(operator, recipe, dtype):
             yield made("scalar", partial(_scalar, recipe, dtype), "Arguments of rank 0.")
         if recipe.constant:
             chosen = frozenset(recipe.constant)
@@ -88,6 +88,11 @@ def _of_recipe(operator: Operator, recipe: Recipe, *, quick: bool) -> Iterator[C
 def _may_vanish(operator: Operator, recipe: Recipe, dtype: str, dim: str) -> bool:
     known = recipe.empty is None or dim in recipe.empty
     return known and _accepted(operator, recipe, dtype, {**PLAIN, dim: 0})
+
+
+def _takes_scalars(operator: Operator, recipe: Recipe, dtype: str) -> bool:
+    types = tuple(tensor_type((), arg.dtype or dtype) for arg in recipe.args)
+    return takes(operator, types, recipe.attributes({}))
 
 
 def _accepted(operator: Operator, recipe: Recipe, dtype: str, sizes: Mapping[str, Size]) -> bool:
