@@ -78,7 +78,11 @@ def blocks(page: Path) -> list[Block]:
 
 def script(found: list[Block]) -> str:
     """Return a Python program that runs all ``found`` blocks of a page."""
-    lines = ["import subprocess as _subprocess", "_names = {'__name__': '__page__'}"]
+    lines = [
+        "import subprocess as _subprocess",
+        "from linecache import cache as _lines",  # where the source of a function is looked up, as for notebook cells
+        "_names = {'__name__': '__page__'}",
+    ]
     for block in found:
         where = f"line {block.line}"
         lines.append(f"print({where!r}, flush=True)")
@@ -86,8 +90,9 @@ def script(found: list[Block]) -> str:
             lines.append(f"open('pipeline.yaml', 'w').write({block.text!r})")
             lines.append("_subprocess.run(['tondo', 'pipeline', 'check', 'pipeline.yaml'], check=True)")
         elif block.language == "python":
-            padded = "\n" * (block.line - 1) + block.text
-            lines.append(f"exec(compile({padded!r}, 'page', 'exec'), _names)")
+            padded, name = "\n" * (block.line - 1) + block.text, f"page, line {block.line}"
+            lines.append(f"_lines[{name!r}] = ({len(padded)}, None, {padded!r}.splitlines(True), {name!r})")
+            lines.append(f"exec(compile({padded!r}, {name!r}, 'exec'), _names)")
         else:
             lines.append(f"_subprocess.run(['sh', '-ec', {block.text!r}], check=True)")
     return "\n".join(lines)

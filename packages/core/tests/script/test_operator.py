@@ -128,6 +128,18 @@ def test_the_element_type_is_that_of_the_inputs(dtype):
     np.testing.assert_allclose(found, np.maximum(a @ b, 0), rtol=1e-2 if dtype == np.float16 else 1e-5)
 
 
+def test_a_constant_of_the_element_type():
+    @tondo.operator
+    def smallest(x: Buffer((n, m), T), y: Buffer((n,), T), *, T: DType):
+        for i in range(n):
+            y[i] = T("inf")
+            for j in range(m):
+                y[i] = min(y[i], x[i, j] * T(2))
+
+    x = numbers(3, 4, dtype=np.float64)
+    np.testing.assert_array_equal(run(smallest, x)[0], x.min(1) * 2)
+
+
 def test_attributes_decide_about_the_structure():
     x = numbers(7, 2)
     low, high = run(parts, x)

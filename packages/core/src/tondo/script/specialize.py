@@ -22,7 +22,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias, cast
 
-from tondo.ir import AttrValue
+from tondo.ir import AttrValue, DType
 from tondo.script.reader import Reader, Source
 
 _MAX_SHIFT: Final = 64
@@ -113,6 +113,9 @@ class _Specializer(ast.NodeTransformer):
         return node.value.elts[position]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
+        called = self._values.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        if isinstance(called, DType):  # T("inf") is float32("inf")
+            node.func = ast.copy_location(ast.Name(str(called), ast.Load()), node.func)
         self.generic_visit(node)
         is_length = isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1
         if is_length and isinstance(items := node.args[0], ast.Tuple):
