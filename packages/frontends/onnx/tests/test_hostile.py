@@ -77,3 +77,29 @@ def test_an_operator_that_is_newer_than_the_model(tools):
     """Such models exist, so the operator is known; it takes as many inputs as it does since there is one."""
     model = tools.model([tools.node("Range", ["x"])], {"x": (F, ())}, opset=1)
     assert refusal(tools, model) == "TND-M004"
+
+
+def test_outputs_of_one_name(tools):
+    model = tools.model([tools.node("Relu", ["x"])], {"x": (F, (2,))}, ["y", "y"])
+    assert refusal(tools, model) == "TND-M004"
+
+
+def test_a_matrix_of_images_has_no_n_grams(tools):
+    node = tools.node(
+        "TfIdfVectorizer", ["x"], mode="TF", min_gram_length=1, max_gram_length=1, max_skip_count=0,
+        ngram_counts=[0], ngram_indexes=[0], pool_int64s=[2],
+    )  # fmt: skip
+    assert refusal(tools, tools.model([node], {"x": ("int32", (2, 6, 3))}, opset=9)) == "TND-M004"
+
+
+@pytest.mark.parametrize("kinds", [("int64", "uint8"), ("int32", "bool")])
+def test_loops_by_numbers_of_other_types(tools, kinds):
+    body = helper.make_graph(
+        [tools.node("Identity", ["go"], ["still"]), tools.node("Relu", ["s"], ["t"])], "body",
+        [helper.make_tensor_value_info("i", 7, []), helper.make_tensor_value_info("go", 9, []),
+         helper.make_tensor_value_info("s", 1, [2])],
+        [helper.make_tensor_value_info("still", 9, []), helper.make_tensor_value_info("t", 1, [2])],
+    )  # fmt: skip
+    inputs = {"n": (kinds[0], ()), "c": (kinds[1], ()), "x": (F, (2,))}
+    model = tools.model([tools.node("Loop", ["n", "c", "x"], body=body)], inputs)
+    assert refusal(tools, model) == "TND-M004"

@@ -387,7 +387,11 @@ def _objects(name: str, values: Iterable[Value]) -> dict[str, tuple[str, ...]]:
 
 
 def _check_outputs(declared: Sequence[ValueInfoProto], results: Sequence[Value]) -> None:
+    seen: set[str] = set()
     for value, result in zip(declared, results, strict=True):
+        if value.name in seen:
+            fail("TND-M004", f"the model has two outputs named '{value.name}'")
+        seen.add(value.name)
         if result.object is not None:
             continue
         wanted = value.type.tensor_type.elem_type

@@ -87,6 +87,7 @@ def split(x: Array, *rest: Array, axis: int, keepdims: bool = True, objects: Seq
     *sizes, out = rest
     value = cast("Array", _value(x, is_object=0 in objects))
     total = value.shape[axis]
+    listed = bool(sizes) and sizes[0].ndim > 0
     if not sizes:
         bounds = list(range(1, total))
     elif sizes[0].ndim == 0:
@@ -98,7 +99,7 @@ def split(x: Array, *rest: Array, axis: int, keepdims: bool = True, objects: Seq
         if int(sizes[0].sum()) != total or int(sizes[0].min(initial=0)) < 0:
             fail("TND-R003", f"parts of {sizes[0].tolist()} are not those of a size of {total}")
         bounds = np.cumsum(sizes[0])[:-1].tolist()
-    parts = np.split(value, bounds, axis) if total else []
+    parts = np.split(value, bounds, axis) if total or listed else []
     out[...] = put(tuple(part if sizes or keepdims else part.squeeze(axis) for part in parts))
 
 

@@ -19,7 +19,7 @@ class Functions:
         """Start from the functions of ``module``."""
         self._module = module
         self._fresh = NameSupply(module.functions)
-        self._by_digest: dict[str, str] = {}
+        self._by_digest: dict[tuple[str, tuple[str, ...]], str] = {}
         self.made: dict[str, TensorFunction] = {}
 
     def __getitem__(self, name: str) -> TensorFunction:
@@ -27,8 +27,8 @@ class Functions:
         return self.made[name] if name in self.made else self._module.tensor(name)
 
     def add(self, function: TensorFunction) -> TensorFunction:
-        """Return ``function`` under a new name, or an equal one that was added before."""
-        key = digest(function)
+        """Return ``function`` under a new name, or an equal one of the same dimensions that was added before."""
+        key = digest(function), tuple(var.name for var in function.scalars)  # callers pass the scalars on as they are
         if key not in self._by_digest:
             name = self._fresh(function.name)
             self._by_digest[key] = name

@@ -55,7 +55,7 @@ def _matmul_integer(site: Site) -> Value:
 def _qlinear_matmul(site: Site) -> Value:
     a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero = (site.arg(position) for position in range(8))
     total = _integer_product(site, a, b, a_zero, b_zero)
-    rows = site.reshape(a_scale, (*a_scale.dims, 1)) if a_scale.rank == 1 and a.rank > 1 else a_scale
+    rows = site.reshape(a_scale, (*a_scale.dims, 1)) if a_scale.rank == 1 and total.rank > 1 else a_scale
     return requantized(site, total, rows, b_scale, y_scale, y_zero)
 
 

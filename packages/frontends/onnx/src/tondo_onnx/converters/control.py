@@ -12,7 +12,7 @@ from typing import Final
 
 from onnx import ValueInfoProto
 
-from tondo.ir import BOOL, Expr, GraphRegion, IfRegion, TensorType
+from tondo.ir import BOOL, INT64, DType, Expr, GraphRegion, IfRegion, TensorType
 from tondo_onnx.build.dims import plain
 from tondo_onnx.build.kinds import Tensors, joined
 from tondo_onnx.build.values import Value
@@ -22,6 +22,7 @@ from tondo_onnx.nodes.site import Site, Versions, since
 
 def _if(site: Site) -> tuple[Value, ...]:
     condition = site.arg(0)
+    _check_kind(site, condition, BOOL, "condition")
     known = condition.numbers
     if known is not None and known.size == 1:
         return site.inline(site.attributes.graph("then_branch" if known.reshape(-1)[0] else "else_branch"), ())
@@ -61,6 +62,8 @@ def _merged(site: Site, a: TensorType, b: TensorType, inner: set[str]) -> Tensor
 
 def _loop(site: Site) -> tuple[Value, ...]:
     graph, first = site.attributes.graph("body"), [site.arg(i) for i in range(2, len(site.inputs))]
+    _check_kind(site, site.optional(0), INT64, "number of trips")
+    _check_kind(site, site.optional(1), BOOL, "condition")
 
     def body(turn: Value, alive: Value, state: Sequence[Value]) -> Trip:
         goes_on, *results = site.inline(graph, (turn, alive, *state))
@@ -69,6 +72,11 @@ def _loop(site: Site) -> tuple[Value, ...]:
 
     finals, stacks = loop(site, site.optional(0), site.optional(1), first, body)
     return (*finals, *stacks)
+
+
+def _check_kind(site: Site, value: Value | None, kind: DType, what: str) -> None:
+    if value is not None and (value.dtype != kind or value.object is not None):
+        site.invalid(f"the {what} is {value.object or value.dtype}, not {kind}")
 
 
 def _declared(value: ValueInfoProto) -> list[int | None]:

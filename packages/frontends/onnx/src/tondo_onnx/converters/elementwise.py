@@ -9,6 +9,7 @@ import numpy as np
 from tondo.diagnostics import fail
 from tondo.ir import BOOL, FLOAT32, DType, dtype
 from tondo_onnx.build.values import Value
+from tondo_onnx.converters.random import dropped
 from tondo_onnx.nodes.site import Converter, Site, Versions, since
 from tondo_onnx.read.types import dtype_of
 
@@ -135,13 +136,11 @@ def _dropout_mask_kind(site: Site) -> DType:
 
 
 def _dropout(site: Site) -> tuple[Value, ...]:
-    """Convert Dropout: the input itself, since a compiled model only infers."""
-    if site.optional(2) is not None:
-        known = site.arg(2).numbers
-        if known is None or bool(known.reshape(-1)[0]):
-            ratio = site.optional(1)
-            if ratio is None or ratio.numbers is None or float(ratio.numbers.reshape(-1)[0]) != 0.0:
-                site.refuse("training mode")
+    """Convert Dropout: the input itself, unless the model says that it trains, or finds out in the call."""
+    training = site.optional(2)
+    if training is not None and (training.numbers is None or bool(training.numbers.reshape(-1)[0])):
+        result, kept = dropped(site, training)
+        return (result, site.cast(kept, _dropout_mask_kind(site))) if site.wants(1) else (result,)
     x = site.arg(0)
     if not site.wants(1):
         return (x,)

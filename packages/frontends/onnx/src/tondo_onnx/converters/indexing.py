@@ -70,9 +70,16 @@ def _depth_to_space(site: Site) -> Value:
 
 
 def _space_to_depth(site: Site) -> Value:
-    if site.attributes.text("mode", "DCR") != "DCR":
-        site.refuse("mode CRD")
-    return site.call("space_to_depth", site.arg(0), block=site.attributes.integer("blocksize"))
+    x, mode, block = site.arg(0), site.attributes.text("mode", "DCR"), site.attributes.integer("blocksize")
+    if mode not in {"DCR", "CRD"}:
+        site.invalid(f"mode is '{mode}'")
+    deep = site.call("space_to_depth", x, block=block)
+    if mode == "DCR":
+        return deep
+    # There the place in the block comes first, here the channel does.
+    batch, channels = x.dims[:2]
+    parted = site.reshape(deep, (batch, block * block, channels, *deep.dims[2:]))
+    return site.reshape(site.call("transpose", parted, perm=(0, 2, 1, 3, 4)), deep.dims)
 
 
 def _reverse_sequence(site: Site) -> Value:

@@ -64,6 +64,8 @@ def _vectorizer(site: Site) -> Value:
     columns = attributes.ints("ngram_indexes") or ()
     if not columns or min(columns) < 0:
         site.invalid("ngram_indexes is missing or negative")
+    if x.rank not in {1, 2}:
+        site.invalid(f"the input has {x.rank} dimensions")
     matrix = site.cast(x if x.rank == 2 else site.reshape(x, (1, *x.dims)), INT64)
     if not isinstance(matrix.dims[1], Const):
         site.refuse("rows of unknown length")

@@ -22,7 +22,7 @@ _KEY: Final = "tondo.random.key"
 def key_of(site: Site) -> Value:
     """Return the key of the numbers of a node: constant if it has a seed, else a new one in each call."""
     if "seed" in site.attributes:
-        bits = np.array(site.attributes.number("seed"), np.float64).view(np.int64)
+        bits = np.array(float(site.attributes.number("seed")), np.float64).view(np.int64)
         return site.builder.constant(np.array([bits & np.int64(np.iinfo(np.int64).max), 0], np.int64), "key")
     return site.builder.packed(_KEY, (), (site.vector([0, 0]).type,), effect="io")[0]
 
@@ -84,6 +84,18 @@ def _multinomial(site: Site) -> Value:
     found = site.call("reduce_sum", passed, axes=(2,), keepdims=False)
     last = site.call("sub", site.reshape(site.builder.sizes([classes], "classes"), ()), site.scalar(1, INT64))
     return site.cast(site.call("min", found, last), kind)
+
+
+def dropped(site: Site, training: Value) -> tuple[Value, Value]:
+    """Return the input with elements dropped at random where ``training`` holds, and which are kept."""
+    x, ratio = site.arg(0), site.optional(1)
+    share = site.scalar(0.5, FLOAT32) if ratio is None else site.reshape(site.cast(ratio, FLOAT32), ())
+    trains, one = site.reshape(training, ()), site.scalar(1.0, FLOAT32)
+    drawn = site.call("random_uniform", key_of(site), shape=plains(x.dims), dtype=FLOAT32)
+    kept = site.call("logical_or", site.call("logical_not", trains), site.call("greater_equal", drawn, share))
+    factor = site.call("where", trains, site.call("div", one, site.call("sub", one, share)), one)
+    larger = site.cast(site.call("mul", site.cast(x, FLOAT32), factor), x.dtype)
+    return site.call("where", kept, larger, site.scalar(0.0, x.dtype)), kept
 
 
 CONVERTERS: Final[dict[str, Versions]] = {

@@ -6,11 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from tondo.ir import INT64, TensorType, as_expr
 from tondo_onnx.build.dims import plain
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes import contents
 from tondo_onnx.nodes.measures import around_axis, parted, unknown, without
 from tondo_onnx.nodes.site import Converter, Site, Versions, since
+from tondo_onnx.nodes.sorting import is_sorted_by_runtime
 
 _NEW_SOFTMAX: Final = 13
 
@@ -92,7 +94,14 @@ def _top_k(site: Site) -> tuple[Value, ...]:
     x = site.arg(0)
     k = site.attributes.integer("k") if site.version < 10 else plain(site.sizes(1)[0])
     axis = site.axis(site.attributes.integer("axis", -1), x.rank)
-    return site.call_many("top_k", (x,), 2, k=k, axis=axis, largest=site.attributes.flag("largest", True))
+    largest = site.attributes.flag("largest", True)
+    if not is_sorted_by_runtime(x, x.dims[axis]):
+        return site.call_many("top_k", (x,), 2, k=k, axis=axis, largest=largest)
+    if isinstance(k, int) and k < 0:
+        site.invalid(f"k is {k}")
+    shape = tuple(as_expr(k) if i == axis else extent for i, extent in enumerate(x.dims))
+    kinds = (TensorType(shape, x.dtype), TensorType(shape, INT64))
+    return site.builder.packed("tondo.sort.top_k", (x,), kinds, {"axis": axis, "largest": largest})
 
 
 def global_pool(op: str) -> Converter:

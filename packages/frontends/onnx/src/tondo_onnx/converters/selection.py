@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tondo.ir import INT64, Expr, is_const
+from tondo.ir import INT64, Expr, TensorType, is_const
 from tondo_onnx.build.dims import plain
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes import contents
+from tondo_onnx.nodes.loop import new_size
 from tondo_onnx.nodes.site import Site, Versions, since
+from tondo_onnx.nodes.sorting import is_sorted_by_runtime
 
 
 def _scalar(site: Site, position: int, default: float, like: Value | None = None) -> Value:
@@ -51,9 +53,14 @@ def _size(site: Site, value: Expr) -> Value:
 def _unique(site: Site) -> tuple[Value, ...]:
     """Convert Unique: slices along an axis (elements of the flat input without one) that differ from all before them.
 
-    Each slice is compared with every other one, so work grows with the square of their number.
+    Few of them are compared with one another, which takes steps by the square of their number; more are sorted by the
+    runtime.
     """
     x = site.arg(0)
+    number = site.axis(site.attributes.integer("axis"), x.rank) if "axis" in site.attributes else None
+    count = site.dims.product(x.dims) if number is None else x.dims[number]
+    if is_sorted_by_runtime(x, count):
+        return _sorted_unique(site, x, number, count)
     if "axis" in site.attributes:
         axis = site.axis(site.attributes.integer("axis"), x.rank)
         order = (axis, *(i for i in range(x.rank) if i != axis))
@@ -86,6 +93,15 @@ def _unique(site: Site) -> tuple[Value, ...]:
         back = tuple(order.index(i) for i in range(x.rank))
         values = site.call("transpose", values, perm=back)
     return values, indices, inverse, counts
+
+
+def _sorted_unique(site: Site, x: Value, axis: int | None, count: Expr) -> tuple[Value, ...]:
+    amount = new_size(site, "unique")
+    shape = (amount,) if axis is None else tuple(amount if i == axis else size for i, size in enumerate(x.dims))
+    vector = TensorType((amount,), INT64)
+    kinds = (TensorType(shape, x.dtype), vector, TensorType((count,), INT64), vector)
+    attrs = {"axis": axis, "ordered": site.attributes.flag("sorted", True)}
+    return site.builder.packed("tondo.sort.unique", (x,), kinds, attrs)
 
 
 def _ranks(site: Site, rows: Value, left: Value, right: Value, is_first: Value) -> Value:
