@@ -30,7 +30,10 @@ class Package:
         return self.folder / "src" / self.module
 
     def files(self) -> list[Path]:
-        return sorted(self.source.rglob("*.py"))
+        # templates are packages of their own, with a name that is replaced
+        return sorted(
+            file for file in self.source.rglob("*.py") if "templates" not in file.relative_to(self.source).parts
+        )
 
     def module_of(self, file: Path) -> str:
         parts = file.relative_to(self.folder / "src").with_suffix("").parts
