@@ -16,7 +16,7 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests"]
+nox.options.sessions = ["tests", "vendor"]
 nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
@@ -35,6 +35,8 @@ FOLDERS = {
     "cli": "packages/cli",
     "kit": "packages/conformance",
 }
+VENDOR = ("examples/vendor-npu/runtime", "examples/vendor-npu/compiler")
+"""Packages of a third party: never installed with the others, so that nothing here comes to need them."""
 WORKERS = ("-n", "2")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 
@@ -228,16 +230,44 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
+def _wheels(session: nox.Session, folders: list[str], dist: Path) -> list[str]:
+    """Build wheels (and source archives) of the packages in ``folders``."""
+    session.install("build>=1.2,<2")
+    shutil.rmtree(dist, ignore_errors=True)
+    for folder in folders:
+        session.run("python", "-m", "build", "--outdir", str(dist), folder, silent=True)
+    return [str(path) for path in sorted(dist.glob("*.whl"))]
+
+
+def _fresh(session: nox.Session, name: str) -> str:
+    """Return the interpreter of a new, empty environment."""
+    venv = Path(session.create_tmp()) / name
+    session.run(sys.executable, "-m", "venv", "--clear", str(venv), external=True)
+    return str(venv / ("Scripts" if os.name == "nt" else "bin") / "python")
+
+
+@nox.session
+def vendor(session: nox.Session) -> None:
+    """The example accelerator: wheels of it and of the compiler in a fresh environment, and its tests there.
+
+    ``-- -m long`` runs ResNet-50, and BERT-base if TONDO_TEST_MODELS names a folder of exported models.
+    """
+    dist = Path(session.create_tmp()) / "dist"
+    wheels = _wheels(session, [*FOLDERS.values(), *VENDOR], dist)
+    python = _fresh(session, "vendor")
+    needed = [requirement for folder in VENDOR for requirement in _elsewhere(_test_requirements(folder))]
+    extra = [*_group("test"), *needed, *_group("reference")]
+    session.run(python, "-m", "pip", "install", "--quiet", *wheels, *extra, external=True)
+    session.run(python, "-m", "tondo_cli", "plugin", "check", "npu", external=True)
+    chosen = session.posargs or ["-m", "not long"]
+    tests = [f"{folder}/tests" for folder in VENDOR]
+    session.run(python, "-m", "pytest", *tests, *chosen, env=_environment(), external=True)
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """Wheels of every package in ``dist/``, installed together into a fresh environment and imported."""
-    session.install("build>=1.2,<2")
-    shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    for folder in FOLDERS.values():
-        session.run("python", "-m", "build", "--outdir", "dist", folder, silent=True)
-    wheels = [str(path) for path in sorted((ROOT / "dist").glob("*.whl"))]
-    venv = Path(session.create_tmp()) / "wheels"
-    session.run(sys.executable, "-m", "venv", "--clear", str(venv), external=True)
-    python = str(venv / ("Scripts" if os.name == "nt" else "bin") / "python")
+    wheels = _wheels(session, list(FOLDERS.values()), ROOT / "dist")
+    python = _fresh(session, "wheels")
     session.run(python, "-m", "pip", "install", "--quiet", *wheels, external=True)
     session.run(python, "-m", "tondo_cli", "doctor", external=True)

@@ -19,14 +19,18 @@ from tondo.ir import Block, Compute, For, TensorFunction, Var, walk
 from tondo.passes import Miss, RecordedChoices
 from tondo.script import parse, script
 from tondo.target import BASELINE_PROVIDERS
+from tondo_npu.cost import seconds
 from tondo_npu.generate import generate
 from tondo_npu.intrinsics import INTRINSICS
-from tondo_npu.machine import ACCUMULATOR_ATTR, SCRATCHPAD_ATTR
+from tondo_npu.machine import ACCUMULATOR_ATTR, SCRATCHPAD_ATTR, Chip
 from tondo_npu.normal import Blocking, normal_form
 from tondo_npu.rule import ProductRule
 from tondo_npu.rule import scheduled as scheduled_by_hand
 from tondo_npu.structure import Product, product_of
 from tondo_npu_runtime.isa import Fill, Matmul, Opcode, Transfer, Vector
+from tondo_npu_runtime.machine import MACHINE
+from tondo_npu_runtime.profile import profile
+from tondo_npu_runtime.simulate import Executable
 
 few = settings(derandomize=True, deadline=None, max_examples=20)
 
@@ -89,6 +93,30 @@ def test_sizes_may_be_those_of_the_call() -> None:
     for sizes in ({"m": 1, "n": 1, "k": 1}, {"m": 130, "n": 40, "k": 17}, {"m": 16, "n": 16, "k": 300}):
         inputs = random(function, **sizes)
         agree(simulated(schedule, function, inputs, **sizes), function, inputs, **sizes)
+
+
+def test_sizes_of_the_call_may_be_0() -> None:
+    function = convolution(5, 3, 4, n=Var("batch"))
+    schedule = scheduled(function)
+    inputs = random(function, batch=0)
+    assert simulated(schedule, function, inputs, batch=0).shape == (0, 4, 5, 5)
+    function = matmul(Var("m"), 4, Var("k"), epilogue=False)
+    inputs = random(function, m=3, k=0)
+    assert not simulated(scheduled(function), function, inputs, m=3, k=0).any()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [matmul(128, 768, 768), matmul(16, 1000, 2048), batched(12, 128, 128, 64), convolution(14, 256, 256)],
+    ids=["dense", "few rows", "batch", "convolution"],
+)
+def test_the_estimate_of_an_offer_is_what_the_simulator_counts_within_a_factor_of_two(function: TensorFunction) -> None:
+    inputs = random(function)
+    out = np.empty([extent.value for extent in function.output_buffers[0].shape], np.float32)
+    with profile() as report:
+        Executable(generate(scheduled(function), "npu.test"))(*inputs, out)
+    estimate = seconds(product(function), Chip.of(npu())) * MACHINE.clock
+    assert 0.5 < report.cycles / estimate < 2
 
 
 def test_a_batch_of_pictures_may_be_of_any_size() -> None:

@@ -29,7 +29,7 @@ def test_axes_of_a_convolution() -> None:
     assert names(product.depth) == [3, 3, 3]
     assert product.left.load.buffer.name == "x"
     assert len(product.left.conditions) == 4
-    assert product.others == 2
+    assert len(product.operands) == 2
 
 
 def test_a_product_alone_is_its_own_result() -> None:
@@ -105,6 +105,8 @@ def two_results() -> TensorFunction:
         (unknown_function(), "the vector unit has no 'atan'"),
         (reshaped(), "what follows the sum is not element by element"),
         (two_results(), "it has 2 results"),
+        (matmul(0, 4, 5), "there is nothing to multiply"),
+        (matmul(3, 4, 0, epilogue=False), "there is nothing to multiply"),
     ],
 )
 def test_what_it_does_not_take_has_a_reason(function: TensorFunction, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The tutorial: code that it shows is code of the packages, what it tries works, in one namespace from top to bottom."""
+"""The tutorial: code that it shows is code of the packages, and what it tries works, in one namespace."""
 
 from __future__ import annotations
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tondo.ir import Const, IterVar
+from tondo.arith import Analyzer
+from tondo.ir import Const, Expr, IterVar, Load, Var, add, is_const, mul, sub, substitute, walk
 from tondo_npu.machine import TILE, Chip
 from tondo_npu.normal import Blocking
 from tondo_npu.structure import Product
+from tondo_npu.vector import compiled
 from tondo_npu_runtime.machine import ELEMENT, MACHINE
 
 Outer = Literal["rows", "columns"]
@@ -23,31 +25,82 @@ _UNKNOWN: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Extents of a product."""
+    """What the cost of a product depends on.
+
+    Attributes:
+        batch, rows, columns, depth: its extents.
+        left, right, result: bytes that the DMA engine moves for each byte of the operand, bursts of scattered elements
+            counted whole; ``others`` the same for all that the epilogue reads, in results.
+        steps: operations of the epilogue.
+    """
 
     batch: int
     rows: int
     columns: int
     depth: int
+    left: float = 1.0
+    right: float = 1.0
+    result: float = 1.0
+    others: float = 0.0
+    steps: int = 1
 
 
 def sizes_of(product: Product) -> Sizes:
-    """Return the extents of ``product``, estimates where only the call knows them."""
+    """Return the sizes of ``product``, estimates where only the call knows them."""
     parts = (product.batch, product.rows, product.columns, product.depth)
-    return Sizes(*(_size(axes) for axes in parts))
+    left, right = product.left.load, product.right.load
+    spatial = (*product.rows, *product.columns)
+    others = [
+        burst(load, spatial)
+        for load in product.operands
+        if {it.var for it in product.rows} & {item for index in load.indices for item in walk(index)}
+    ]
+    return Sizes(
+        *(_size(axes) for axes in parts),
+        left=burst(left, (*product.rows, *product.depth)),
+        right=burst(right, (*product.depth, *product.columns)),
+        result=burst(Load(product.output, product.indices), spatial),
+        others=sum(others),
+        steps=max(1, len(compiled(product.value, product.function.name)[2])),
+    )
+
+
+def burst(load: Load, axes: Sequence[IterVar]) -> float:
+    """Return how many bytes a transfer of ``load`` moves for each that is wanted: whole bursts of neighbours."""
+    run = max((_known(it.extent) for it in axes if unit_step(load, it.var)), default=1)
+    wanted = run * ELEMENT
+    return ceil(wanted, MACHINE.dma_burst) * MACHINE.dma_burst / wanted
+
+
+def unit_step(load: Load, var: Var) -> bool:
+    """Return whether a step along ``var`` from the beginning goes to the next element in memory."""
+    zeros: dict[Var, Expr] = {item: Const(0) for index in load.indices for item in walk(index) if isinstance(item, Var)}
+    dims_ = {item for extent in load.buffer.shape for item in walk(extent)}
+    first = {item: value for item, value in zeros.items() if item not in dims_}
+    if var not in first:
+        return False
+    total: Expr = Const(0)
+    for index, stride in zip(load.indices, load.buffer.row_major_strides(), strict=True):
+        step = sub(substitute(index, {**first, var: Const(1)}), substitute(index, first))
+        total = add(total, mul(step, stride))
+    return is_const(Analyzer().simplify(total), 1)
+
+
+def _known(extent: Expr) -> int:
+    return int(extent.value) if isinstance(extent, Const) else _UNKNOWN
 
 
 def _size(axes: Sequence[IterVar]) -> int:
     total = 1
     for it in axes:
-        total *= int(it.extent.value) if isinstance(it.extent, Const) else _UNKNOWN
+        total *= _known(it.extent)
     return total
 
 
 def blockings(product: Product, chip: Chip) -> tuple[Blocking, ...]:
     """Return the blocks that fit the memories of ``chip``, one at least."""
     sizes = sizes_of(product)
-    return tuple(option for option in _options(sizes) if _fits(option, product.others, chip))
+    return tuple(option for option in _options(sizes) if _fits(option, len(product.operands), chip))
 
 
 def best_blocking(product: Product, chip: Chip) -> Blocking:
@@ -68,7 +121,7 @@ def outer_loop(sizes: Sizes, option: Blocking) -> Outer:
 
 
 def cycles(sizes: Sizes, option: Blocking) -> int:
-    """Return the estimated cycles of one product of the batch: transfers or computation, whichever takes longer."""
+    """Return the estimated cycles of one product of the batch: those of the unit that has most to do, and the ends."""
     blocks = [
         ceil(extent, block)
         for extent, block in zip(
@@ -81,12 +134,19 @@ def cycles(sizes: Sizes, option: Blocking) -> int:
     stays = outer_loop(sizes, option) if blocks[2] == 1 else None
     left = rows * depth * (1 if stays == "rows" else blocks[1])
     right = columns * depth * (1 if stays == "columns" else blocks[0])
-    moved = (left + right + rows * columns) * ELEMENT // MACHINE.dma_bytes
+    result = rows * columns
+    moved = max(left * sizes.left + right * sizes.right + result * sizes.others, result * sizes.result)
     steps = blocks[0] * blocks[1] * blocks[2]
-    computed = rows * columns * depth // TILE**2 + MACHINE.array_fill * steps
-    first = MACHINE.dma_latency + (option.rows + option.columns) * option.depth * ELEMENT // MACHINE.dma_bytes
-    last = option.rows * option.columns * ELEMENT // MACHINE.dma_bytes
-    return max(moved, computed) + first + last
+    computed = result * depth // TILE**2 + MACHINE.array_fill * steps
+    vector = result * (sizes.steps + 1) // MACHINE.lanes
+    first = option.depth * (option.rows * sizes.left + option.columns * sizes.right)
+    last = option.rows * option.columns * (sizes.result + sizes.others)
+    most = max(_transfer(moved), computed, vector)
+    return most + _transfer(first) + _transfer(last) + MACHINE.dma_latency
+
+
+def _transfer(elements: float) -> int:
+    return int(elements) * ELEMENT // MACHINE.dma_bytes
 
 
 def ceil(extent: int, block: int) -> int:

@@ -38,7 +38,9 @@ from tondo.ir import (
     is_const,
     rewrite,
     substitute,
+    walk,
 )
+from tondo_npu.blocking import unit_step
 from tondo_npu.intrinsics import DMA_LOAD, DMA_STORE, MATMUL
 from tondo_npu.linear import Addresses
 from tondo_npu.numbers import Numbers
@@ -134,6 +136,7 @@ class _Generator:
     def _instruction(self, block: Block, loops: tuple[For, ...], axes: tuple[For, ...]) -> None:
         if len(axes) > MAX_AXES:
             self._refuse(f"block '{block.name}', which runs over more than {MAX_AXES} axes")
+        axes = self._in_memory_order(block, axes)
         form = _Form(self._numbers, self._tiles, loops, axes, self._function.name)
         sizes = tuple(self._numbers(axis.extent) for axis in axes)
         if block.attrs.get(INTRINSIC) == MATMUL.name:
@@ -144,6 +147,16 @@ class _Generator:
             self._refuse(f"block '{block.name}', which is neither a store nor a known instruction")
         conditions = [] if block.predicate is None else conjuncts(block.predicate)
         self._code.append(self._stored(block, store, conditions, form, sizes))
+
+    def _in_memory_order(self, block: Block, axes: tuple[For, ...]) -> tuple[For, ...]:
+        """Return the axes of a transfer with the one last that walks along global memory, so that bursts are long."""
+        touched = [
+            item for item in walk(block.body) if isinstance(item, (Load, Store)) and item.buffer in self._buffers
+        ]
+        if len(touched) != 1:
+            return axes
+        load = Load(touched[0].buffer, touched[0].indices)
+        return tuple(sorted(axes, key=lambda axis: unit_step(load, axis.var)))
 
     def _stored(
         self, block: Block, store: Store, conditions: list[Expr], form: _Form, sizes: tuple[int, ...]

@@ -53,7 +53,7 @@ class NpuLibrary:
             if symbol not in kernels:
                 kernels[symbol] = _kernel(function, symbol, context)
         data = encode(Program(tuple(kernels.values())))
-        return [LibraryCode(f"npu_{hashlib.sha256(data).hexdigest()[:16]}", KIND, data, symbols)]
+        return [LibraryCode(f"kernels_{hashlib.sha256(data).hexdigest()[:16]}", KIND, data, symbols)]
 
 
 def _kernel(function: TensorFunction, symbol: str, context: PassContext) -> Kernel:

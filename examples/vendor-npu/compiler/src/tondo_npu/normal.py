@@ -180,9 +180,8 @@ class _Builder:
         """Add the stages that bring what follows the sum reads; return what is read instead of each load."""
         product = self._product
         spatial = (*self._batch, self._rows, self._columns)
-        loads = dict.fromkeys(item for item in walk(product.value) if isinstance(item, Load) and item != product.result)
         brought: dict[Load, Load] = {}
-        for load in loads:
+        for load in product.operands:
             used = {item for index in load.indices for item in walk(index) if isinstance(item, Var)}
             sides = [side for side in spatial if used & side.digits.keys()] or [self._columns]
             copy = self._copied(load.buffer.name, Source(load, ()), sides)

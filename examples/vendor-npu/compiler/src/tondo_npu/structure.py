@@ -88,9 +88,10 @@ class Product:
     indices: tuple[Expr, ...]
 
     @property
-    def others(self) -> int:
-        """How many operands besides the sum ``value`` reads."""
-        return len({item for item in walk(self.value) if isinstance(item, Load) and item != self.result})
+    def operands(self) -> tuple[Load, ...]:
+        """What ``value`` reads besides the sum, each once."""
+        reads = (item for item in walk(self.value) if isinstance(item, Load) and item != self.result)
+        return tuple(dict.fromkeys(reads))
 
 
 def product_of(function: TensorFunction) -> Product | Miss:
@@ -218,7 +219,10 @@ def _own(item: Node, buffer: Buffer, indices: tuple[Expr, ...]) -> Node:
 
 
 def _idle(contraction: Contraction) -> Miss | None:
-    """Return why the array would have little to do."""
+    """Return why the array would have little to do, or nothing."""
+    axes = (*contraction.batch, *contraction.m, *contraction.n, *contraction.k)
+    if any(is_const(it.extent, 0) for it in axes):
+        return Miss("there is nothing to multiply")
     if not contraction.n or not contraction.m:
         side = "columns" if contraction.m else "rows"
         return Miss(f"its product has no {side}: the array would use one of 16")

@@ -1,15 +1,16 @@
 """The cost model: when each instruction runs, and how long.
 
-Three units run at the same time: DMA, array, vector. An instruction starts when its unit is free, what it reads is
-complete, and the bank that it writes is no longer read: every place has two banks, so a transfer may run ahead of the
-computation by one tile. Instructions of one unit run in the order of the program.
+Four units run at the same time: the two channels of the DMA engine, the array, the vector unit. An instruction starts
+when its unit is free, what it reads is complete, and the bank that it writes is no longer read: every place has two
+banks, so a transfer may run ahead of the computation by one tile. Instructions of one unit run in the order of the
+program.
 
 =========  ==========================================================================================
 LOAD       bytes / 32 per cycle in whole bursts of 32 bytes; complete 64 cycles later (latency)
-STORE      the same
+STORE      the same, in a channel of its own
 MATMUL     16 cycles for each 16 x 16 x 16 tile (256 multiply-adds per cycle), complete 32 cycles later
 VECTOR     operations x elements / 16, complete 8 cycles later
-FILL       elements / 16 of the vector unit
+FILL       accumulators: elements / 256 of the array, which owns them; else elements / 16 of the vector unit
 LOOP, ...  nothing: the sequencer runs ahead
 =========  ==========================================================================================
 """
@@ -28,9 +29,10 @@ Location: TypeAlias = tuple[int, int]
 class Unit(IntEnum):
     """What works."""
 
-    DMA = 0
-    ARRAY = 1
-    VECTOR = 2
+    READ = 0
+    WRITE = 1
+    ARRAY = 2
+    VECTOR = 3
 
 
 _NEVER: Final = (0, 0)

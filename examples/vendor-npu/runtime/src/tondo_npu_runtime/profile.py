@@ -27,7 +27,7 @@ class KernelReport:
         name: of the tensor function.
         calls: how often it ran.
         cycles: from the first to the last, units overlapping.
-        array, vector, dma: cycles in which each unit worked.
+        array, vector, read, write: cycles in which each unit worked, the last two being the channels of the DMA engine.
         loaded, stored: bytes from and to global memory.
         multiply_adds: on the array, padding included.
     """
@@ -37,7 +37,8 @@ class KernelReport:
     cycles: int = 0
     array: int = 0
     vector: int = 0
-    dma: int = 0
+    read: int = 0
+    write: int = 0
     loaded: int = 0
     stored: int = 0
     multiply_adds: int = 0
@@ -53,7 +54,8 @@ class KernelReport:
         self.cycles += other.cycles
         self.array += other.array
         self.vector += other.vector
-        self.dma += other.dma
+        self.read += other.read
+        self.write += other.write
         self.loaded += other.loaded
         self.stored += other.stored
         self.multiply_adds += other.multiply_adds
@@ -85,13 +87,13 @@ class Report:
         """Return a table: the most expensive kernels first, the sum at the end."""
         rows = [*sorted(self.kernels.values(), key=lambda entry: (-entry.cycles, entry.name)), self.total()]
         width = max(len(entry.name) for entry in rows)
-        head = f"{'kernel':<{width}}  calls      cycles        us  array  vector   dma    MB in  MB out"
+        head = f"{'kernel':<{width}}  calls      cycles        us  array  vector  read  write    MB in  MB out"
         return "\n".join([head, *(_line(entry, width) for entry in rows)])
 
 
 def _line(entry: KernelReport, width: int) -> str:
     cycles = entry.cycles or 1
-    parts = (f"{part / cycles:>6.0%}" for part in (entry.array, entry.vector, entry.dma))
+    parts = (f"{part / cycles:>6.0%}" for part in (entry.array, entry.vector, entry.read, entry.write))
     microseconds = entry.cycles / MACHINE.clock * 1e6
     moved = f"{entry.loaded / 1e6:>8.2f} {entry.stored / 1e6:>7.2f}"
     return f"{entry.name:<{width}}  {entry.calls:>5} {entry.cycles:>11} {microseconds:>9.1f} {' '.join(parts)} {moved}"

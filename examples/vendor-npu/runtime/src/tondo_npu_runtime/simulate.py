@@ -84,7 +84,7 @@ class Executable:
             _run(self._prepare(sizes), state)
         clock = state.clock
         report.cycles = clock.end
-        report.dma, report.array, report.vector = clock.busy
+        report.read, report.write, report.array, report.vector = clock.busy
         record(report)
 
     def _device(self) -> dict[Space, Memory]:

@@ -135,10 +135,10 @@ class TransferWork:
         cycles = int(bytes_ * self._burst) // machine.dma_bytes + 1
         if self._store:
             report.stored += bytes_
-            state.clock.run(Unit.DMA, cycles, machine.dma_latency, [self._inside.location])
+            state.clock.run(Unit.WRITE, cycles, machine.dma_latency, [self._inside.location])
         else:
             report.loaded += bytes_
-            state.clock.run(Unit.DMA, cycles, machine.dma_latency, (), self._inside.location)
+            state.clock.run(Unit.READ, cycles, machine.dma_latency, (), self._inside.location)
 
 
 def _strided_burst(pattern: Pattern, machine: Machine) -> float:
@@ -177,8 +177,9 @@ class FillWork:
         if min(self._extents, default=1) < 1:
             return
         self._target.view(state, self._extents, self._place)[...] = self._value
-        cycles = -(-prod(self._extents) // state.machine.lanes)
-        state.clock.run(Unit.VECTOR, cycles, 0, (), self._target.location)
+        cleared = self._target.space == Space.ACCUMULATOR
+        unit, width = (Unit.ARRAY, TILE * TILE) if cleared else (Unit.VECTOR, state.machine.lanes)
+        state.clock.run(unit, -(-prod(self._extents) // width), 0, (), self._target.location)
 
 
 class VectorWork:
