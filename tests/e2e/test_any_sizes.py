@@ -42,15 +42,15 @@ def sizes(**lists: list[int]) -> list[Sizes]:
 
 SMALL = {
     "encoder": sizes(batch=[1, 1, 2, 3, 1, 5], seq=[1, 2, 7, 16, 65, 33]),
-    "decoder_step": sizes(batch=[1, 1, 3, 2, 7], past=[1, 16, 5, 33, 64]),
+    "decoder_step": sizes(batch=[1, 1, 3, 2, 7, 1, 3], past=[1, 16, 5, 33, 64, 0, 0]),
     "residual": sizes(batch=[1, 2, 3, 1], height=[32, 33, 47, 64], width=[32, 40, 31, 17]),
     "patches": sizes(batch=[1, 2, 3, 8]),
 }
 
 EXPORTS = {
     "bert_base": sizes(batch=[1, 3, 1, 2, 5], seq=[1, 7, 128, 130, 33]),
-    "gpt2_small_decode": sizes(batch=[1, 3, 1, 2], past_seq=[1, 7, 64, 129]),
-    "llama_small_decode": sizes(batch=[1, 3, 1, 2], past_seq=[1, 7, 64, 129]),
+    "gpt2_small_decode": sizes(batch=[1, 3, 1, 2, 1, 3], past_seq=[1, 7, 64, 129, 0, 0]),
+    "llama_small_decode": sizes(batch=[1, 3, 1, 2, 1, 3], past_seq=[1, 7, 64, 129, 0, 0]),
     "llama_small_prefill": sizes(batch=[1, 3, 1, 2], seq=[1, 7, 128, 131]),
     "mobilenet_v2": sizes(batch=[1, 2, 3, 5]),
     "resnet50": sizes(batch=[1, 2, 3]),

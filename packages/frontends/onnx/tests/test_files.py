@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import numpy as np
 import onnx
@@ -104,6 +105,16 @@ def test_links_fifos_and_folders(tools, folder):
         assert _code(lambda location=location: tools.load(_save(folder, _model(tools, location)))) == "TND-X001", (
             location
         )
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK])
+def test_devices(tools, folder, kind):
+    """Such as the one that never ends."""
+    try:
+        os.mknod(folder / "device.bin", kind | 0o600, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("this user may not make device nodes")
+    assert _code(lambda: tools.load(_save(folder, _model(tools, "device.bin")))) == "TND-X001"
 
 
 def test_subfolders_are_allowed(tools, folder):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tondo_runtime.functions import images, random, sequences, sorting, texts
+from tondo_runtime.functions import images, random, sequences, signals, sorting, texts
 
-__all__ = ["images", "random", "sequences", "sorting", "texts"]
+__all__ = ["images", "random", "sequences", "signals", "sorting", "texts"]

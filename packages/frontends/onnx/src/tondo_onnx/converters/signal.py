@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tondo.ir import FLOAT32, FLOAT64, INT64, Const, Expr, as_expr, floordiv, is_const
+from tondo.ir import FLOAT32, FLOAT64, INT64, Const, Expr, TensorType, as_expr, floordiv, is_const
 from tondo_onnx.build.dims import plain
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.contents import vector
@@ -12,6 +12,7 @@ from tondo_onnx.nodes.measures import Vectors, around_axis, unknown
 from tondo_onnx.nodes.site import Site, Versions, since
 from tondo_onnx.read.types import dtype_of
 
+_MANY_POINTS: Final = 1024
 _AXIS_INPUT: Final = 20
 """Operator set from which on the axis of DFT is an input."""
 
@@ -35,6 +36,20 @@ def _rows(site: Site, x: Value) -> tuple[Value, int | None]:
     return site.reshape(x, (before, x.dims[place], after, parts)), place
 
 
+def _transformed(site: Site, rows: Value, length: Expr, *, inverse: bool, onesided: bool) -> Value:
+    """Return the transform of ``[before, n, after, parts]``: a product with a table, or by the runtime for many points.
+
+    The table has ``length^2`` elements.
+    """
+    many = isinstance(length, Const) and length.value > _MANY_POINTS and rows.dtype in {FLOAT32, FLOAT64}
+    if not many or (inverse and onesided):
+        return site.call("dft", rows, length=plain(length), inverse=inverse, onesided=onesided)
+    points = plain(length)
+    size = length if not onesided else site.dims.simplify(floordiv(length, 2) + 1)
+    kind = TensorType((rows.dims[0], size, rows.dims[2], Const(2)), rows.dtype)
+    return site.builder.packed("tondo.signal.dft", (rows,), (kind,), {"length": points, "inverse": inverse})[0]
+
+
 def _dft(site: Site) -> Value:
     x, length_given = site.arg(0), site.optional(1)
     rows, axis = _rows(site, x)
@@ -43,9 +58,7 @@ def _dft(site: Site) -> Value:
     length: Expr = (size - 1) * 2 if inverse and onesided else size
     if length_given is not None:
         length = site.size(1)
-    result = site.call(
-        "dft", rows, length=plain(site.dims.simplify(length)), inverse=inverse, onesided=onesided
-    )  # fmt: skip
+    result = _transformed(site, rows, site.dims.simplify(length), inverse=inverse, onesided=onesided)
     if axis is not None:
         return site.reshape(result, (*x.dims[:axis], result.dims[1], *x.dims[axis + 1 : -1], result.dims[3]))
     vectors = Vectors(site)
@@ -76,7 +89,7 @@ def _stft(site: Site) -> Value:
     batch = site.dims.product((x.dims[0], frames))
     rows = site.reshape(parts, (batch, length, 1, x.dims[2]))
     onesided = site.attributes.flag("onesided", True) and is_const(x.dims[2], 1)
-    result = site.call("dft", rows, length=plain(length), inverse=False, onesided=onesided)
+    result = _transformed(site, rows, length, inverse=False, onesided=onesided)
     return site.reshape(result, (x.dims[0], frames, result.dims[1], 2))
 
 
