@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tondo_conformance.case import case, chosen, matches
@@ -59,3 +62,9 @@ def test_a_wrong_declaration_says_so(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"."):
         read_declarations(path)
+
+
+def test_the_pytest_plugin_imports_nothing_of_tondo():
+    statement = "import sys, tondo_conformance.plugin; print({'tondo', 'tondo_runtime', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
