@@ -103,3 +103,9 @@ def test_loops_by_numbers_of_other_types(tools, kinds):
     inputs = {"n": (kinds[0], ()), "c": (kinds[1], ()), "x": (F, (2,))}
     model = tools.model([tools.node("Loop", ["n", "c", "x"], body=body)], inputs)
     assert refusal(tools, model) == "TND-M004"
+
+
+def test_too_many_samples(tools):
+    node = tools.node("RoiAlign", ["x", "r", "b"], sampling_ratio=1 << 20)
+    inputs = {"x": (F, (1, 1, 10, 10)), "r": (F, (3, 4)), "b": ("int64", (3,))}
+    assert refusal(tools, tools.model([node], inputs)) == "TND-M003"

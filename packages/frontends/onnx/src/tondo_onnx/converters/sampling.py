@@ -9,6 +9,8 @@ from tondo_onnx.build.values import Value
 from tondo_onnx.nodes.site import Site, Versions, since
 
 _MODES: Final = {"bilinear": "linear", "bicubic": "cubic"}
+_MOST_SAMPLES: Final = 1024
+"""Work grows with its square."""
 _HALF_PIXEL: Final = 16
 """Operator set from which on RoiAlign shifts coordinates by half a pixel unless told otherwise."""
 
@@ -23,13 +25,16 @@ def _grid_sample(site: Site) -> Value:
 
 def _roi_align(site: Site) -> Value:
     attributes = site.attributes
+    samples = attributes.integer("sampling_ratio", 0)
+    if samples > _MOST_SAMPLES:
+        site.refuse(f"a sampling_ratio of {samples}, which is more than {_MOST_SAMPLES}")
     transformation = attributes.text(
         "coordinate_transformation_mode", "half_pixel" if site.version >= _HALF_PIXEL else "output_half_pixel"
     )
     return site.call(
         "roi_align", *(site.arg(position) for position in range(3)), mode=attributes.text("mode", "avg").lower(),
         height=attributes.integer("output_height", 1), width=attributes.integer("output_width", 1),
-        samples=attributes.integer("sampling_ratio", 0), scale=attributes.number("spatial_scale", 1.0),
+        samples=samples, scale=attributes.number("spatial_scale", 1.0),
         half_pixel=transformation == "half_pixel",
     )  # fmt: skip
 
