@@ -122,6 +122,22 @@ def test_pooling(channels: int, target: Target, *, last: bool) -> None:
     np.testing.assert_array_equal(result, expected if last else expected.transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("size", [5, 16, 37])
+def test_windows_with_weights_run_across_neighbours(size: int) -> None:
+    """The weights are contiguous along the window, the picture along the results: these decide."""
+    builder = Compute("weighted")
+    x = builder.input("X", TensorType(dims((6, size + 2)), FLOAT32))
+    w = builder.input("W", TensorType(dims((3, 3)), FLOAT32))
+    top = builder.reduce("T", (4, size), (3, 3), lambda i, j, p, q: x[i + p, j + q] + w[p, q], "max")
+    out = builder.compute("Y", (4, size), lambda i, j: top[i, j] - x[i + 1, j + 1])
+    made = scheduled(builder.build(out), WIDE, "cpu.reduction")
+    assert any(isinstance(item, For) and item.kind == "vectorized" for item in walk(made.body))
+    data, weights = values(6, size + 2), values(3, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(data, (3, 3))
+    expected = (windows + weights).max(axis=(-1, -2)) - data[1:-1, 1:-1]
+    np.testing.assert_array_equal(run(made, data, weights), expected)
+
+
 @CALM
 @given(
     shape=st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 40)),
