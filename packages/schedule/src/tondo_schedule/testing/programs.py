@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tondo.ir import FLOAT32, Compute, TensorFunction, TensorType, Var, dims
+from tondo.ir import FLOAT32, Compute, Expr, TensorFunction, TensorType, Var, dims
 
 
 def matmul(m: int | Var, n: int, k: int, *, transposed: bool = False) -> TensorFunction:
@@ -10,6 +10,8 @@ def matmul(m: int | Var, n: int, k: int, *, transposed: bool = False) -> TensorF
     builder = Compute("matmul")
     a = builder.input("A", TensorType(dims((m, k)), FLOAT32))
     b = builder.input("B", TensorType(dims((n, k) if transposed else (k, n)), FLOAT32))
-    return builder.build(
-        builder.reduce("C", (m, n), (k,), lambda i, j, r: a[i, r] * (b[j, r] if transposed else b[r, j]))
-    )
+
+    def product(i: Expr, j: Expr, r: Expr) -> Expr:
+        return a[i, r] * (b[j, r] if transposed else b[r, j])
+
+    return builder.build(builder.reduce("C", (m, n), (k,), product))
