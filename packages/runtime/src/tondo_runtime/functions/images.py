@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -43,9 +43,9 @@ def decode(data: Array, *, pixels: str) -> Array:
     return np.ascontiguousarray(shaped[..., ::-1] if pixels == "BGR" else shaped)
 
 
-def _pillow() -> Any:
+def _pillow() -> ModuleType:
     try:
-        return cast("ModuleType", importlib.import_module("PIL.Image"))
+        return importlib.import_module("PIL.Image")
     except ImportError:
         return fail(
             "TND-R002", "decoding images needs Pillow, which is not installed", help="pip install tondo-runtime[images]"
