@@ -257,7 +257,7 @@ def test_two_heights_cover_rows_exactly(rows: int, most: int) -> None:
     assert max(height for height, _ in found) - min(height for height, _ in found) <= 1
 
 
-@pytest.mark.parametrize(("rows", "columns", "expected"), [(7, 512, Tile(4, 3)), (9, 192, Tile(5, 2))])
+@pytest.mark.parametrize(("rows", "columns", "expected"), [(7, 512, Tile(4, 3)), (9, 64, Tile(5, 2))])
 def test_tiles_of_two_heights_waste_no_rows(rows: int, columns: int, expected: Tile) -> None:
     machine = Machine.of(AVX2, FLOAT32)
     assert best(machine, rows, columns, estimate=uneven_efficiency) == expected

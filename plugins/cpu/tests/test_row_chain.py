@@ -35,6 +35,7 @@ from tondo.passes import Miss
 from tondo.passes.rule import RecordedChoices
 from tondo.target import Caches, Target
 from tondo_cpu.chain.plan import Plan, chunks_of, keys_of, rows_of, tiles_of
+from tondo_cpu.chain.quotient import Quotient, quotient_of
 from tondo_cpu.chain.rule import RowChainRule
 from tondo_cpu.contraction.rule import ContractionRule
 from tondo_cpu.machine import Machine
@@ -65,6 +66,7 @@ class Case:
     free: bool = False
     maximum: bool = True
     transposed: bool = False
+    rescued: bool = True
 
 
 def attention(case: Case) -> TensorFunction:
@@ -95,13 +97,18 @@ def attention(case: Case) -> TensorFunction:
     e = builder.compute("e", whole, lambda i, h, r, j: intrin("exp", s[i, h, r, j]))
     total = builder.reduce("total", (b, heads, q), (n,), lambda i, h, r, j: e[i, h, r, j], "sum")
     p = builder.compute("P", whole, lambda i, h, r, j: e[i, h, r, j] / total[i, h, r])
-    missing = builder.compute("missing", whole, lambda i, h, r, j: intrin("isnan", p[i, h, r, j], dtype=BOOL))
-    p = builder.compute("kept", whole, lambda i, h, r, j: select(missing[i, h, r, j], const(0.0), p[i, h, r, j]))
+    if case.rescued:
+        p = without_nan(builder, p, whole)
     shape = (b, heads, q, case.width)
     o = builder.reduce("O", shape, (n,), lambda i, h, r, w, j: p[i, h, r, j] * value(i, h, j, w), "sum")
     if case.transposed:
         o = builder.compute("Y", (b, q, heads, case.width), lambda i, r, h, w: o[i, h, r, w] + 1.0)
     return builder.build(o)
+
+
+def without_nan(builder: Compute, p: Buffer, whole: tuple[Expr | int, ...]) -> Buffer:
+    missing = builder.compute("missing", whole, lambda i, h, r, j: intrin("isnan", p[i, h, r, j], dtype=BOOL))
+    return builder.compute("kept", whole, lambda i, h, r, j: select(missing[i, h, r, j], const(0.0), p[i, h, r, j]))
 
 
 def below_maximum(builder: Compute, s: Buffer, whole: tuple[Expr | int, ...]) -> Buffer:
@@ -157,7 +164,7 @@ def expected(case: Case, arrays: list[np.ndarray]) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
         e = np.exp(s - s.max(-1, keepdims=True) if case.maximum else s)
         p = e / e.sum(-1, keepdims=True)
-    o = np.einsum("bhrn,bhnd->bhrd", np.where(np.isnan(p), 0.0, p), v)
+    o = np.einsum("bhrn,bhnd->bhrd", np.where(np.isnan(p), 0.0, p) if case.rescued else p, v)
     return o.transpose(0, 2, 1, 3) + 1.0 if case.transposed else o
 
 
@@ -197,6 +204,7 @@ CASES = st.builds(
     free=st.booleans(),
     maximum=st.booleans(),
     transposed=st.booleans(),
+    rescued=st.booleans(),
 )
 
 
@@ -218,6 +226,29 @@ def test_more_keys_than_a_block(free: bool, width: int) -> None:
     case = Case(batch=1, heads=1, queries=7, keys=70, depth=2, width=width, free=free, transposed=free)
     assert decisions(case, SMALL).keys < case.keys
     check(case, SMALL)
+
+
+def quotient(case: Case) -> Quotient | None:
+    stages = stages_of(attention(case))
+    chain = None if stages is None else row_chain_of(stages, Analyzer())
+    assert chain is not None
+    return quotient_of(chain)
+
+
+@pytest.mark.parametrize(("rescued", "spared"), [(False, 1), (True, 3)])
+def test_results_are_divided_in_place_of_rows(rescued: bool, spared: int) -> None:
+    case = Case(rescued=rescued, mask="keys")
+    found = quotient(case)
+    assert found is not None
+    assert (len(found.stages), found.cleared) == (spared, rescued)
+    for target in (WIDE, SMALL):
+        check(case, target)
+
+
+def test_rows_that_may_grow_are_divided_themselves() -> None:
+    """Without the maximum subtracted, sums of exponentials overflow where sums of quotients do not."""
+    assert quotient(Case(maximum=False)) is None
+    assert quotient(Case(maximum=False, rescued=False)) is None
 
 
 def test_rows_without_any_key_are_those_of_the_stages_in_turn() -> None:

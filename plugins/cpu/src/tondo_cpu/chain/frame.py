@@ -38,6 +38,7 @@ class Frame:
         chunk: the index of the scratch memory of the current chunk.
         rows: the value of each row axis; of the tiled one the first row of the strip.
         count: rows of the strip; never more than what its memory holds.
+        divisors: what the result is divided by, for each chunk and row of the strip; None if by nothing.
     """
 
     chain: RowChain
@@ -47,6 +48,7 @@ class Frame:
     chunk: Expr
     rows: tuple[Expr, ...]
     count: Expr
+    divisors: Buffer | None = None
 
     def at(self, row: Expr) -> tuple[Expr, ...]:
         """Return the values of the row axes at ``row`` of the strip."""
@@ -63,6 +65,10 @@ class Frame:
     def place(self, buffer: Buffer, row: Expr, column: Expr) -> Load:
         """Return the element of a strip."""
         return Load(self.strips[buffer], (self.chunk, row, column))
+
+    def divisor(self, row: Expr) -> Load | None:
+        """Return what the result at ``row`` of the strip is divided by."""
+        return None if self.divisors is None else Load(self.divisors, (self.chunk, row))
 
     def fresh(self, name: str) -> Var:
         """Return a new variable."""

@@ -6,8 +6,8 @@
     for chunk in parallel:
         for strip in the strips of the chunk:                rows of one matrix of a batch
             scratch = queries * panels                       rows x columns, in the nearest caches
-            for row: scale, mask, maximum, exponential, sum, quotient ... in place
-            result = scratch * values
+            for row: scale, mask, maximum, exponential, sum ... in place
+            result = scratch * values, divided by the sum
 
 Each chunk has scratch memory of its own, so the memory needed grows with the number of threads and the length of a row,
 not with the number of rows. Where the number of rows is not known a second version serves few rows: one at a time, from
@@ -46,6 +46,7 @@ from tondo_cpu.chain.frame import Frame, loop
 from tondo_cpu.chain.pack import pack
 from tondo_cpu.chain.plan import FEW_ROWS, Plan, constant
 from tondo_cpu.chain.products import Blocks, across, results, scores, single_scores
+from tondo_cpu.chain.quotient import quotient_of
 from tondo_cpu.chain.rows import memory_of, row_of
 from tondo_cpu.contraction.tile import Tile
 from tondo_schedule.facts import RowChain
@@ -170,7 +171,7 @@ class _Kernel:
             lets.append((var, minimum(height, sub(self._rows(), values[chain.tile]))))
             count = var
         rows = tuple(values[number] for number in range(len(chain.rows)))
-        body: Stmt = strip(Frame(chain, names, self._plan.lanes, memory, chunk, rows, count))
+        body: Stmt = strip(Frame(chain, names, self._plan.lanes, memory, chunk, rows, count, self._divisors(height)))
         for var, value in reversed(lets):
             body = Let(var, known.simplify(value), body)
         begin = mul(chunk, share)
@@ -178,6 +179,16 @@ class _Kernel:
         kind = "parallel" if self._plan.chunks > 1 else "serial"
         attrs = Attrs(grain=1) if self._plan.chunks > 1 else Attrs()
         return For(chunk, Const(0), known.simplify(ceildiv(total, share)), body, kind, attrs)
+
+    def _divisors(self, height: int) -> Buffer | None:
+        """Return the memory of what results are divided by, if they are."""
+        quotient = quotient_of(self._chain)
+        if quotient is None:
+            return None
+        shape = (Const(self._plan.chunks), Const(height))
+        divisors = Buffer(self._names("divisors"), shape, quotient.divisor.dtype, GLOBAL)
+        self._local.append(divisors)
+        return divisors
 
     def _memory(self, height: int, columns: Expr) -> dict[Buffer, Buffer]:
         """Return the scratch memory of every stored row, a strip of ``height`` rows for each chunk."""

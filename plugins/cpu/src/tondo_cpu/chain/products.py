@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from tondo.ir import (
     LOCAL,
     Allocate,
+    Binary,
     Buffer,
     Const,
     Expr,
@@ -143,7 +144,9 @@ def _results(frame: Frame, tile: Tile, begin: Expr, limit: int | None, keys: _Ke
 
     def finish(row: Expr, lane: Expr, cell: Load) -> Stmt:
         at = _point(frame, clamped(row, frame.count), add(begin, lane))
-        return within(lane, following(frame, at, cell))
+        divisor = frame.divisor(clamped(row, frame.count))
+        value = cell if divisor is None else Binary("div", cell, divisor)
+        return within(lane, following(frame, at, value))
 
     sums: _Sums | None = None
     if keys.sums is not None:

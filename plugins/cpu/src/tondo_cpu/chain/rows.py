@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tondo.ir import (
+    BOOL,
     LOCAL,
     Allocate,
     Binary,
@@ -24,11 +25,13 @@ from tondo.ir import (
     Store,
     add,
     floordiv,
+    intrin,
     mul,
     seq,
     sub,
 )
 from tondo_cpu.chain.frame import Frame, loop, store, with_loads
+from tondo_cpu.chain.quotient import quotient_of
 from tondo_schedule.facts import COLUMN, RowChain, Stage
 from tondo_schedule.primitives.combiner import update_of
 
@@ -49,7 +52,7 @@ def passes_of(chain: RowChain) -> list[Pass]:
     """Return the loops along a row that compute the stages in between, in order."""
     found: list[Pass] = []
     reduced: set[Buffer] = set()
-    for stage in chain.middle:
+    for stage in _stages(chain):
         along = stage.kind == "reduction" or COLUMN in chain.places[stage.output]
         reads = {access.buffer for access in stage.reads}
         if not found or not along or not found[-1].along or reads & reduced:
@@ -61,6 +64,12 @@ def passes_of(chain: RowChain) -> list[Pass]:
     for item in found:
         item.inlined = {stage.output for stage in item.stages if _inlined(stage, item, chain)}
     return found
+
+
+def _stages(chain: RowChain) -> tuple[Stage, ...]:
+    """Return the stages in between that are computed row by row."""
+    quotient = quotient_of(chain)
+    return chain.middle if quotient is None else tuple(item for item in chain.middle if item not in quotient.stages)
 
 
 def _inlined(stage: Stage, own: Pass, chain: RowChain) -> bool:
@@ -85,8 +94,9 @@ def memory_of(chain: RowChain) -> dict[Buffer, tuple[int, DType]]:
     for time, stage in enumerate(order):
         for buffer in _needs(stage, inlined, {other.output: other for other in order}):
             last[buffer] = time
+    quotient = quotient_of(chain)
     (rows,) = {access.buffer for access in chain.last.reads if access.buffer in chain.places}
-    last[rows] = len(order)
+    last[rows if quotient is None else quotient.row] = len(order)
     found: dict[Buffer, tuple[int, DType]] = {}
     for time, stage in enumerate((chain.first, *order), -1):
         buffer = stage.output
@@ -96,6 +106,8 @@ def memory_of(chain: RowChain) -> dict[Buffer, tuple[int, DType]]:
         taken = dict(found.values())
         free = [number for number, dtype in taken.items() if dtype == buffer.dtype and number not in busy]
         found[buffer] = (min(free) if free else len(taken), buffer.dtype)
+    if quotient is not None:
+        found[rows] = found[quotient.row]
     return found
 
 
@@ -126,10 +138,27 @@ class _Row:
 
     def body(self) -> Stmt:
         parts = [self._along(item) if item.along else self._single(item) for item in passes_of(self._frame.chain)]
+        parts.extend(self._divisor())
         body = seq(*parts)
         for buffer in self._whole.values():
             body = Allocate(buffer, body)
         return body
+
+    def _divisor(self) -> list[Stmt]:
+        """Return what keeps the divisor of the row for its result, see :mod:`tondo_cpu.chain.quotient`."""
+        frame, quotient = self._frame, quotient_of(self._frame.chain)
+        divisor = frame.divisor(self._row)
+        if divisor is None or quotient is None:
+            return []
+        cell = self._cell(quotient.divisor)
+        kept: list[Stmt] = [store(divisor, cell)]
+        if quotient.cleared:
+            column = frame.fresh("column")
+            place = frame.place(quotient.row, self._row, column)
+            zeros = loop(column, frame.chain.column.extent, store(place, Const(0, place.dtype)))
+            rescued = seq(zeros, store(divisor, Const(1, divisor.dtype)))
+            kept.append(If(intrin("isnan", cell, dtype=BOOL), rescued))
+        return kept
 
     def _cell(self, buffer: Buffer) -> Load:
         """Return the element that holds ``buffer``, a value of the whole row."""

@@ -4,7 +4,7 @@ The estimate of a tile is the part of the multiply-add peak it can reach:
 
 * legal: ``rows * vectors + vectors + 1`` registers (accumulators, one row of the right operand, one broadcast), one
   more where a product is not added by the same instruction;
-* latency: at least ``latency * units`` independent accumulators;
+* latency: at least ``latency * units`` independent accumulators, and some to spare;
 * loads: ``rows`` broadcasts and ``vectors`` loads per step must not exceed what the load units deliver;
 * streaming: the panel of the right operand comes from the second cache, at half the rate of loads;
 * waste: rows and columns beyond the edge.
@@ -19,6 +19,8 @@ from tondo_cpu.machine import FMA_LATENCY, FMA_PER_CYCLE, LOADS_PER_CYCLE, MAX_R
 
 _OVERHEAD = 0.12
 """Cost of a load next to a multiply-add where they overlap; prefers tiles with more reuse."""
+_SLACK = 1.125
+"""Accumulators needed for each multiply-add in flight: just as many leave no room for a load that comes late."""
 _TWO_HEIGHTS = 0.97
 """Of the speed where tiles have two heights: there is a second loop with an instruction of its own."""
 _MAX_VECTORS = 8
@@ -60,7 +62,7 @@ def uneven(tile: Tile, rows: int, machine: Machine) -> bool:
 def _reached(tile: Tile, machine: Machine) -> float:
     """Return the estimated part of the peak inside a tile."""
     products = tile.rows * tile.vectors
-    latency = min(1.0, products / (FMA_LATENCY * FMA_PER_CYCLE))
+    latency = min(1.0, products / (_SLACK * FMA_LATENCY * FMA_PER_CYCLE))
     cycles = products / FMA_PER_CYCLE
     loads = min(1.0, cycles / ((tile.rows + tile.vectors) / LOADS_PER_CYCLE))
     reuse = products / (products + _OVERHEAD * (tile.rows + tile.vectors))

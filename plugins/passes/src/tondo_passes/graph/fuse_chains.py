@@ -41,6 +41,7 @@ from tondo_passes.graph.calls import uses_of
 from tondo_passes.graph.copies import Copy, copy_of
 from tondo_passes.graph.functions import Functions
 from tondo_passes.graph.merge import merged, title_of
+from tondo_passes.rules import rules_that
 from tondo_schedule.facts import row_chain_of, stages_of
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class FuseChains:
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with chains of calls fused; copies that they absorbed may be dead afterwards."""
-        rules = [rule for rule in context.rules.values() if isinstance(rule, Fusing)]
+        rules = rules_that(Fusing, context)
         if not rules:
             return module
         worker = _Worker(module, rules, context.target)

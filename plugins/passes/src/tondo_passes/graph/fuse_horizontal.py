@@ -49,6 +49,7 @@ from tondo_passes.graph.calls import uses_of, value_names
 from tondo_passes.graph.columns import Columns, columns_of
 from tondo_passes.graph.functions import Functions
 from tondo_passes.graph.names import NameSupply
+from tondo_passes.rules import rules_that
 from tondo_schedule.facts import Stage, stages_of
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ class FuseHorizontal:
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with parallel products of its graph functions fused."""
-        rules = sorted(context.rules.values(), key=lambda rule: (-rule.priority, rule.name))
-        rule = next((rule for rule in rules if isinstance(rule, Combining)), None)
+        rule = next(iter(rules_that(Combining, context)), None)
         if rule is None:
             return module
         worker = _Worker(module, rule, context.target)

@@ -50,6 +50,7 @@ from tondo_passes.graph.arrange import arrange, is_aligned
 from tondo_passes.graph.calls import as_operation, scalars_of, value_names, with_operation
 from tondo_passes.graph.common_subexpressions import replace_atoms
 from tondo_passes.graph.names import NameSupply
+from tondo_passes.rules import rules_that
 from tondo_schedule.facts import stages_of
 from tondo_schedule.layout import IndexMap, LayoutWish, relayout, restore
 
@@ -79,8 +80,7 @@ class Layout:
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with arrangements assigned in its graph functions."""
-        rules = sorted(context.rules.values(), key=lambda rule: (-rule.priority, rule.name))
-        wishing = [rule for rule in rules if isinstance(rule, Wishing)]
+        wishing = rules_that(Wishing, context)
         if not wishing:
             return module
         worker = _Worker(module, wishing, context.target)

@@ -66,6 +66,7 @@ from tondo_passes.graph.calls import scalars_of, value_names
 from tondo_passes.graph.cook_toom import has_points
 from tondo_passes.graph.filter_stages import FilterPlan
 from tondo_passes.graph.names import NameSupply
+from tondo_passes.rules import rules_that
 from tondo_schedule.facts import SlidingProduct, Stage, sliding_product, stages_of
 from tondo_schedule.tree import with_regions
 
@@ -110,8 +111,7 @@ class MinimalFiltering:
 
     def run(self, module: IRModule, context: PassContext) -> IRModule:
         """Return ``module`` with its sliding products transformed where that pays."""
-        rules = sorted(context.rules.values(), key=lambda rule: (-rule.priority, rule.name))
-        rule = next((rule for rule in rules if isinstance(rule, Filtering)), None)
+        rule = next(iter(rules_that(Filtering, context)), None)
         if rule is None or self.outputs < 2:
             return module
         worker = _Worker(module, rule, context.target, self.outputs)
