@@ -21,7 +21,10 @@ def dft(x: Array, y: Array, *, length: int, inverse: bool) -> None:
     ``parts`` are 1 (real) or 2 (real and imaginary). The axis is cut or filled up with zeros to ``length``; ``y`` takes
     the first ``size`` frequencies. The inverse divides by ``length``.
     """
-    points = x[..., 0] if x.shape[-1] == _REAL else x[..., 0] + 1j * x[..., 1]
+    points = np.zeros(x.shape[:-1], np.complex64 if x.dtype == np.float32 else np.complex128)
+    points.real = x[..., 0]
+    if x.shape[-1] != _REAL:
+        points.imag = x[..., 1]
     turn = np.fft.ifft if inverse else np.fft.fft
     found = turn(points, n=length, axis=1)[:, : y.shape[1]]
     y[..., 0], y[..., 1] = found.real, found.imag
