@@ -26,6 +26,12 @@ def test_the_host_is_what_the_installed_packages_make_of_this_machine() -> None:
     assert host_of(target) == host
 
 
+def test_plugins_that_are_left_out_say_nothing_about_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TONDO_PLUGINS", "-x86")
+    assert NpuTargets().names() == ("generic",)
+    assert NpuTargets().detect().cpu == "generic"
+
+
 def test_attributes_tell_the_sizes_of_the_memories() -> None:
     assert Chip.of(npu()) == Chip(1 << 18, 1 << 16)
     assert Chip.of(npu(**{SCRATCHPAD_ATTR: 8192})).scratchpad == 2048

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -42,12 +43,16 @@ class NpuTargets:
         return replace(host, kind=KIND, features=host.features | {FEATURE}, attrs=tuple(sorted(attrs.items())))
 
 
-@lru_cache(maxsize=1)
 def _hosts() -> tuple[TargetProvider, ...]:
-    """Return what the installed packages know of CPUs."""
+    """Return what the installed packages know of CPUs, those that ``TONDO_PLUGINS`` leaves out excepted."""
+    return _hosts_among(os.environ.get("TONDO_PLUGINS", ""))
+
+
+@lru_cache(maxsize=8)
+def _hosts_among(plugins: str) -> tuple[TargetProvider, ...]:
     from tondo.plugin import collect
 
-    return tuple(provider for provider in collect(strict=False).targets.values() if provider.kind == "cpu")
+    return tuple(provider for provider in collect(plugins, strict=False).targets.values() if provider.kind == "cpu")
 
 
 def host_of(target: Target) -> Target:
