@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from tondo.diagnostics import Span
+from tondo.diagnostics import Span, TondoError
 from tondo.ir import (
     BOOL,
     FLOAT32,
@@ -294,3 +295,10 @@ def test_children_come_in_field_order_and_walk_goes_parents_first():
     assert [item for item in walk(expr) if isinstance(item, Var)] == [i, j]
     assert next(iter(walk(expr))) is expr
     assert pickle.loads(pickle.dumps(expr)).children() == expr.children()
+
+
+@pytest.mark.parametrize("look", [IRModule.graph, IRModule.tensor])
+def test_a_function_that_is_not_there_is_an_error_with_a_code(look: Callable[[IRModule, str], object]) -> None:
+    with pytest.raises(TondoError, match="the module has no function 'nobody'") as info:
+        look(IRModule.of(), "nobody")
+    assert info.value.code == "TND-B001"

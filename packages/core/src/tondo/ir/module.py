@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from tondo.diagnostics import fail, suggest
 from tondo.ir.attrs import EMPTY, Attrs
 from tondo.ir.buffer import dims
 from tondo.ir.dtype import DType, dtype
@@ -95,20 +96,34 @@ class IRModule:
         return (function for function in self.functions.values() if isinstance(function, TensorFunction))
 
     def graph(self, name: str = "main") -> GraphFunction:
-        """Return graph function ``name``."""
-        function = self.functions[name]
+        """Return graph function ``name``.
+
+        Raises:
+            TondoError: TND-B001 if there is no function of that name.
+        """
+        function = self._function(name)
         if not isinstance(function, GraphFunction):
             msg = f"'{name}' is not a graph function"
             raise TypeError(msg)
         return function
 
     def tensor(self, name: str) -> TensorFunction:
-        """Return tensor function ``name``."""
-        function = self.functions[name]
+        """Return tensor function ``name``.
+
+        Raises:
+            TondoError: TND-B001 if there is no function of that name.
+        """
+        function = self._function(name)
         if not isinstance(function, TensorFunction):
             msg = f"'{name}' is not a tensor function"
             raise TypeError(msg)
         return function
+
+    def _function(self, name: str) -> Function:
+        found = self.functions.get(name)
+        if found is None:
+            fail("TND-B001", f"the module has no function '{name}'", help=suggest(name, self.functions))
+        return found
 
     def with_functions(self, functions: Iterable[Function]) -> IRModule:
         """Return a copy in which ``functions`` are added or replaced."""
