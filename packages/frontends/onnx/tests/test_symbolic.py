@@ -221,3 +221,14 @@ def test_indices_beyond_the_other_axes_stay_inside(tools, rng):
     )
     (found,) = tools.run(scatter, [x, indices, np.ones((4, 2), F)])
     np.testing.assert_array_equal(found, np.concatenate([np.ones((2, 1), F), x[:, 1:]], 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "wanted"),
+    [((3, "n"), (3, 1), [3, 4]), ((3, "n"), (3, 4), [3, 4]), ((3, "n"), (3, 4), [1, 1]), ((3, 1), (3, 1), [2, 1, 6]),
+     (("n", 4), (3, 4), [1, 4]), (("n", 4), (1, 4), [5, 1])],
+)  # fmt: skip
+def test_expansion_to_sizes_of_the_call(tools, rng, shape, size, wanted):
+    """Either side of broadcasting may turn out as 1."""
+    model = tools.model([tools.node("Expand", ["x", "s"])], {"x": (F, shape), "s": ("int64", (len(wanted),))})
+    tools.check(model, rng.normal(size=size).astype(F), np.array(wanted))

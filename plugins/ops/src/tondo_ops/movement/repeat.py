@@ -6,13 +6,13 @@ from tondo.ir import Expr, OpCall, Operator, TensorFunction, TensorType, is_cons
 from tondo_ops.support.attributes import extents, refuse
 from tondo_ops.support.dims import ZERO, tidy
 from tondo_ops.support.indices import at, broadcast_at
-from tondo_ops.support.typing import broadcast, count, start
+from tondo_ops.support.typing import count, start, stretched
 
 
 def _infer_expand(call: OpCall) -> tuple[TensorType, ...]:
     count(call, 1)
     (x,) = call.args
-    return (TensorType(broadcast(call, [x.dims, extents(call, "shape")]), x.dtype),)
+    return (TensorType(stretched(call, x.dims, extents(call, "shape")), x.dtype),)
 
 
 def _define_expand(call: OpCall) -> TensorFunction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tondo.ir import FLOAT32, Buffer, Compute, DType, Expr, OpCall, TensorType, is_const
+from tondo.ir import FLOAT32, Buffer, Compute, Const, DType, Expr, OpCall, TensorType, is_const
 from tondo_ops.support.attributes import refuse
 from tondo_ops.support.dims import broadcast_shapes, differ, join, text
 
@@ -84,6 +84,17 @@ def broadcast(call: OpCall, shapes: Sequence[Sequence[Expr]] | None = None) -> t
         refuse(call, f"shapes {listing} cannot be broadcast")
     for shape in wanted:
         _take(call, shape, result)
+    return result
+
+
+def stretched(call: OpCall, shape: Sequence[Expr], wanted: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Return the broadcast of ``shape`` with the sizes ``wanted``; one of these that is not known may turn out as 1."""
+    result = broadcast_shapes([shape, wanted])
+    if result is None:
+        refuse(call, "the shape does not broadcast to the wanted sizes")
+    for extent, size in zip(reversed(shape), reversed(wanted), strict=False):
+        if isinstance(size, Const) and not is_const(size, 1) and not is_const(extent, 1):
+            call.take(extent, size)
     return result
 
 

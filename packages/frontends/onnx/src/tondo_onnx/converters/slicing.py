@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from tondo.ir import BOOL, Const, Expr, ceildiv, is_const, maximum
+from tondo.ir import BOOL, INT64, Const, Expr, Var, ceildiv, is_const, maximum, walk
 from tondo_onnx.build.dims import plain, plains
 from tondo_onnx.build.values import Value
 from tondo_onnx.nodes import contents
@@ -227,7 +227,28 @@ def _expand(site: Site) -> Value:
         is_const(size, 1) or site.dims.same(size, x.dims[offset + i]) for i, size in enumerate(shape)
     ):
         return x
-    return site.call("expand", x, shape=plains(shape))
+    sizes = list(shape)
+    for axis, extent in enumerate(x.dims):
+        place = axis - offset
+        if place >= 0 and not isinstance(extent, Const) and not isinstance(sizes[place], Const):
+            x, sizes[place] = _met(site, x, axis, sizes[place])
+    return site.call("expand", x, shape=plains(sizes))
+
+
+def _met(site: Site, x: Value, axis: int, size: Expr) -> tuple[Value, Expr]:
+    """Return ``x`` as long along ``axis`` as broadcasting with ``size`` makes it, and that size.
+
+    Sizes of inputs are taken to be equal; of a size that contents decide, either may be 1.
+    """
+    extent = x.dims[axis]
+    if site.dims.same(extent, size):
+        return x, size
+    if not any(isinstance(item, Var) and item.name in site.dims.unknowns for item in walk(size)):
+        return site.builder.match(x, (*x.dims[:axis], size, *x.dims[axis + 1 :])), size
+    length = site.dims.simplify(maximum(extent, size))
+    places = site.call("range", start=0, step=1, count=plain(length), dtype=INT64)
+    places = site.call("min", places, site.builder.sizes([site.dims.simplify(extent - 1)]))
+    return site.call("gather", x, places, axis=axis), length
 
 
 def _tile_old(site: Site) -> Value:
