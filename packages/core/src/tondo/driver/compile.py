@@ -139,6 +139,9 @@ def _lowered(plan: Plan, tools: Tools) -> IRModule:
     with tools.timing.measure("load"):
         module = plan.source.load()
         tools.timing.note(constants=len(module.constants))
+    if plan.source.frontend is None and plan.file.config.verify != "never":
+        # Nobody vouches for a module that was built by hand; passes take for granted what it calls.
+        verifiers()["graph"](module)
     instruments = [TimePasses(tools.timing), Progress(tools.reporter), *tools.instruments]
     with tools.timing.measure("passes"):
         return run_pipeline(
