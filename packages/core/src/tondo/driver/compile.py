@@ -17,7 +17,7 @@ from tondo.driver.libraries import call_libraries
 from tondo.driver.manifest import make_manifest, member_of, signature_of
 from tondo.driver.model import Model, Parts
 from tondo.driver.pipeline import codegen_options
-from tondo.driver.plan import ConfigLike, Plan, make_plan, pass_context
+from tondo.driver.plan import ConfigLike, Plan, installed, make_plan, pass_context
 from tondo.driver.source import dimensions_of
 from tondo.driver.specialize import Sizes, preferred_sizes, with_versions
 from tondo.driver.trials import MeasuredTrials
@@ -35,7 +35,7 @@ from tondo.passes import (
 )
 from tondo.passes.placement import Placement, placements_of, with_placements
 from tondo.passes.verify import verifiers
-from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker, collect
+from tondo.plugin import Codegen, CodegenContext, CompiledCode, Extensions, Linker
 from tondo.script import script
 from tondo.support.version import __version__
 from tondo.target import TargetSpec
@@ -99,7 +99,7 @@ def compile(  # noqa: PLR0913  one keyword for each thing that a user may say
     """
     tools = tools or Tools(reporter=reporter or SilentReporter(), instruments=instruments)
     with tools.timing.measure("plan"):
-        found = extensions or collect(tools.environment.plugins)
+        found = extensions or installed(tools.environment)
         plan = make_plan(source, target, threads, numerics, config, found, ops)
     cache = _cache(plan, tools)
     key = _key(plan) if cache is not None else ""
