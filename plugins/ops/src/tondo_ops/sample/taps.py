@@ -58,12 +58,10 @@ def nearest_inside(place: Expr, size: Expr) -> Expr:
 def reflected(value: Expr, low: Expr, high: Expr) -> Expr:
     """Return a float coordinate mirrored at ``low`` and ``high`` until it lies between them."""
     span = high - low
-    distance = select(value < low, low - value, value - high)
-    turns = intrin("trunc", distance / select(span > 0.0, span, const(1, span.dtype)))
-    rest = select(span > 0.0, distance - turns * span, const(0, span.dtype))
-    even = intrin("fmod", turns, const(2, turns.dtype)).eq(const(0, turns.dtype))
-    from_low = select(value < low, even, ~even)
-    mirrored = select(from_low, low + rest, high - rest)
+    # A triangle wave, in which the value occurs once: taps read at places that are mirrored in turn.
+    width = select(span > 0.0, span + span, const(1, span.dtype))
+    turned = intrin("abs", intrin("fmod", intrin("abs", value - low), width) - span)
+    mirrored = select(span > 0.0, high - turned, low)
     return select(logical_and(value >= low, value <= high), value, mirrored)
 
 
