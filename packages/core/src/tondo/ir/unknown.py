@@ -1,7 +1,7 @@
 """Dimensions that are introduced where a shape becomes known.
 
-A variable is at least 1 wherever expressions are simplified, unless its bounds say otherwise. So a size that may be 0 is written as a variable less one:
-``d - 1``. What introduces variables by the sizes of a shape accepts both forms.
+A variable is at least 1 wherever expressions are simplified, unless its bounds say otherwise. A size that may be 0 is
+written as a variable less one: ``d - 1``. What introduces variables by the sizes of a shape accepts both forms.
 """
 
 from __future__ import annotations
