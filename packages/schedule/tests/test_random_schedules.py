@@ -47,8 +47,8 @@ def steps_of(schedule: Schedule, data: st.DataObject) -> dict[str, Callable[[], 
     loops = [item.var for item in walk(schedule.function.body) if isinstance(item, For)]
     loop, other = data.draw(st.sampled_from(loops)), data.draw(st.sampled_from(loops))
     block = data.draw(st.sampled_from(schedule.blocks))
-    group = schedule.blocks[data.draw(st.integers(0, len(schedule.blocks) - 1)) :][: data.draw(st.integers(1, 2))]
     number = data.draw(st.integers(1, 5))
+    group = schedule.blocks[schedule.blocks.index(block) :][: 1 + number % 2]
     written = schedule.block(block).writes[0].buffer
     read = (schedule.block(block).reads or schedule.block(block).writes)[-1].buffer.name
     order = IndexMap.permutation(list(reversed(range(written.rank))))
@@ -64,7 +64,7 @@ def steps_of(schedule: Schedule, data: st.DataObject) -> dict[str, Callable[[], 
         "vectorize": lambda: schedule.vectorize(loop),
         "unroll": lambda: schedule.unroll(loop),
         "divide": lambda: schedule.divide(group, [schedule.loops(name)[0] for name in group], number),
-        "prefetch": lambda: schedule.prefetch(read, loop, other),
+        "prefetch": lambda: schedule.prefetch(read, schedule.loops(block)[0], schedule.loops(block)[-1]),
         "annotate": lambda: schedule.annotate(loop, "note", number),
         "compute_at": lambda: schedule.compute_at(block, loop),
         "reverse_compute_at": lambda: schedule.reverse_compute_at(block, loop),
