@@ -13,7 +13,8 @@ Later passes leave such a function alone; at code generation its library compile
 
 * ``never``: they are not asked;
 * ``auto``: they run what takes less time that way, by measurement on this machine if that is the target, else by what
-  both sides estimate. The price of crossing counts: copies between arrangements, and fusions that are lost;
+  both sides estimate; products that tiles compute go by measurement alone. The price of crossing counts: copies
+  between arrangements, and fusions that are lost;
 * ``prefer``: they run whatever they take.
 
 ``require`` lists explicit requests, ``{library: NAME}`` with any of ``function``, ``source`` (patterns of names) and

@@ -118,6 +118,7 @@ class Crossings:
     def __init__(self, graph: GraphFunction, module: IRModule, context: PassContext) -> None:
         """Look at the calls of ``graph``."""
         self._target = context.target
+        self._tiles = bool(context.families)
         rules = sorted(context.rules.values(), key=lambda rule: (-rule.priority, rule.name))
         self._rules: Sequence[Wishing] = [rule for rule in rules if isinstance(rule, Wishing)]
         self._wishes: dict[str, tuple[LayoutWish, ...]] = {}
@@ -126,6 +127,10 @@ class Crossings:
     def recognised(self, function: TensorFunction) -> bool:
         """Return whether a schedule rule has wishes for ``function``, be they that it stays as it is."""
         return bool(self._wishes_of(function))
+
+    def tiled(self, function: TensorFunction) -> bool:
+        """Return whether tiles of instructions compute ``function``: an estimate alone cannot tell what is faster."""
+        return self._tiles and any(stage.contraction is not None for stage in stages_of(function) or ())
 
     def arranging(self, candidate: Candidate, placed: Collection[GraphVar], sizes: Mapping[Var, int]) -> float:
         """Return the time of copies between arrangements, where the library makes ``placed``, its values among them.

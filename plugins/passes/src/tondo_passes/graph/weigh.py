@@ -119,6 +119,9 @@ class Scales:
             return Verdict(library, taken, reason, other, arranging, generated, "measured")
         if own is None:
             return Verdict(library, False, f"not measured: {self._why}", None, arranging + unfused, likely, "estimated")
+        if crossings.tiled(candidate.function):
+            reason = f"not measured: {self._why}"
+            return Verdict(library, False, reason, own, arranging + unfused, likely, "estimated")
         taken = own + arranging + unfused <= MARGIN * likely
         reason = "faster" if taken else "not faster"
         return Verdict(library, taken, reason, own, arranging + unfused, likely, "estimated")
