@@ -12,8 +12,16 @@ import numpy as np
 import pytest
 
 import tondo_runtime
+from tondo_runtime import bridge
 from tondo_runtime.dims import DimTree
 from tondo_runtime.manifest import CodeSpec, ConstantSpec, Manifest, SymbolSpec, TargetSpec, TensorSpec
+
+
+@pytest.fixture(autouse=True)
+def _no_bridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the bridge to other systems' objects that a package may have installed in this process."""
+    monkeypatch.setattr(bridge, "_bridges", [])
+
 
 PRELUDE = """
 define internal ptr @data(ptr %args, i64 %index) {

@@ -161,9 +161,6 @@ def _problem(hook: str, found: object, targets: list[Target], extensions: Extens
             return _frontend(cast("Frontend", found))
         case "register_ops":
             return None if cast("Operator", found).doc else "has no doc"
-        case "register_passes":
-            cast("type", found)()
-            return None
         case "register_pipelines":
             unknown = [step.use for step in cast("Pipeline", found).passes if step.use not in extensions.passes]
             return f"names passes that nobody brings: {', '.join(unknown)}" if unknown else None
