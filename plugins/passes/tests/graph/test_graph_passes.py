@@ -11,15 +11,21 @@ from tondo.diagnostics import TondoError
 from tondo.interp import run_graph
 from tondo.ir import (
     FLOAT32,
+    Binding,
     CallDps,
     Compute,
     ConstantData,
     ConstantRef,
+    GraphFunction,
+    GraphVar,
     IRModule,
     OpCall,
     Operator,
     TensorFunction,
     TensorType,
+    dims,
+    minimum,
+    select,
 )
 from tondo.passes import PassContext
 from tondo.script import parse
@@ -237,6 +243,21 @@ def main():
     assert FoldConstants().run(before, context) == before
     folded = FoldConstants(max_bytes=4 << 20).run(before, context)
     assert folded.constants["y"].array.shape == (1024, 1024)
+
+
+@pytest.mark.parametrize(("columns", "folds"), [(1100, True), (1200, False)])
+def test_weights_may_be_padded_whatever_their_size(context: PassContext, columns: int, folds: bool) -> None:
+    """4 MiB of weights in panels of other widths: up to an eighth more stays a constant."""
+    builder = Compute("pad")
+    x = builder.input("x", TensorType(dims((1024, 1024)), FLOAT32))
+    padded = builder.compute("y", (1024, columns), lambda i, j: select(j < 1024, x[i, minimum(j, 1023)], 0.0))
+    weights = ConstantData(np.ones((1024, 1024), np.float32))
+    value = GraphVar("y", TensorType(dims((1024, columns)), FLOAT32))
+    call = CallDps("pad", (ConstantRef("c", TensorType(dims((1024, 1024)), FLOAT32)),))
+    graph = GraphFunction("main", (), (Binding((value,), call),), (value,))
+    before = IRModule.of(graph, builder.build(padded), constants={"c": weights})
+    folded = FoldConstants(max_bytes=1 << 10).run(before, context)
+    assert ("y" in folded.constants) is folds
 
 
 def test_foreign_functions_are_not_run(context: PassContext) -> None:

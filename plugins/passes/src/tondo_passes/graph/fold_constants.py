@@ -9,15 +9,15 @@ After::
     w2: constant
 
 Works before *define* (operators) and after it (tensor functions). Evaluation is the context's: compiled code where a
-code generator is at hand, the reference interpreter otherwise. Leaves alone what would make more than
-``max_bytes`` of new constants out of less (an ``expand`` of a scalar), calls of foreign functions, and results with
-symbolic dimensions.
+code generator is at hand, the reference interpreter otherwise. Leaves alone what would make much of little (an
+``expand`` of a scalar): more than ``max_bytes`` and more than an eighth beyond the arguments, which padded weights may
+take; calls of foreign functions; and results with symbolic dimensions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
@@ -47,10 +47,12 @@ if TYPE_CHECKING:
     from tondo.ir import Operation
     from tondo.passes import PassContext
 
+_SHARE: Final = 8
+
 
 @dataclass(frozen=True)
 class FoldConstants:
-    """Evaluate what depends on constants only. ``max_bytes``: largest growth of one result over its arguments."""
+    """Evaluate what depends on constants only. ``max_bytes``: growth over the arguments that is always permitted."""
 
     name: ClassVar[str] = "graph.fold_constants"
     requires: ClassVar[frozenset[str]] = frozenset()
@@ -101,7 +103,8 @@ class FoldConstants:
             return None
         sizes = [_bytes(var) for var in binding.vars]
         taken = sum(constants[ref.name].array.nbytes for ref in refs)
-        if any(size is None for size in sizes) or sum(size or 0 for size in sizes) > taken + self.max_bytes:
+        growth = max(self.max_bytes, taken // _SHARE)
+        if any(size is None for size in sizes) or sum(size or 0 for size in sizes) > taken + growth:
             return None
         outputs = context.evaluate(function, [constants[ref.name].array for ref in refs])
         return [ConstantData(np.asarray(output)) for output in outputs]
